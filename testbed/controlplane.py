@@ -1,0 +1,216 @@
+"""etcd, API server, controller-manager and scheduler, as processes of this machine."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from testbed import processes
+from testbed.api import connect
+from testbed.certificates import Authority
+from testbed.layout import Layout
+from testbed.shell import ClusterError, tail, until
+
+CLIENTS = {
+    "admin": ("testbed-admin", ("system:masters",)),
+    "kube-controller-manager": ("system:kube-controller-manager", ()),
+    "kube-scheduler": ("system:kube-scheduler", ()),
+    "kwok": ("kwok", ("system:masters",)),
+}
+
+# All of them would take 4 s longer to start.
+CONTROLLERS = (
+    "clusterrole-aggregation-controller",
+    "daemonset-controller",
+    "deployment-controller",
+    "disruption-controller",
+    "endpointslice-controller",
+    "ephemeral-volume-controller",
+    "garbage-collector-controller",
+    "job-controller",
+    "namespace-controller",
+    "node-lifecycle-controller",
+    "persistentvolume-attach-detach-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolume-protection-controller",
+    "persistentvolumeclaim-protection-controller",
+    "pod-garbage-collector-controller",
+    "replicaset-controller",
+    "root-ca-certificate-publisher-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+    "statefulset-controller",
+    "taint-eviction-controller",
+)
+
+# Answers are logged, not arrivals. Reads of the system's own components would be most of the
+# file and tell nothing; requests of ServiceAccounts and people are all there.
+AUDIT_POLICY: Mapping[str, object] = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted", "Panic"],
+    "omitManagedFields": True,
+    "rules": [
+        {
+            "level": "None",
+            "users": [
+                "system:apiserver",
+                "system:kube-controller-manager",
+                "system:kube-scheduler",
+                "kwok",
+            ],
+            "verbs": ["get", "list", "watch"],
+        },
+        {"level": "None", "userGroups": ["system:nodes"], "verbs": ["get", "list", "watch"]},
+        {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*"]},
+        {"level": "Metadata"},
+    ],
+}
+
+
+def create_identities(layout: Layout) -> Authority:
+    """Make the authority, the server's certificate and a kubeconfig for each component."""
+    authority = Authority.create(layout.pki)
+    service = "kubernetes.default.svc"
+    authority.issue(
+        layout.pki / "apiserver",
+        "kube-apiserver",
+        names=[
+            "localhost",
+            "kubernetes",
+            "kubernetes.default",
+            service,
+            f"{service}.cluster.local",
+        ],
+        addresses=[layout.api_address, layout.gateway],
+    )
+    authority.issue(layout.pki / "kubelet-client", "kube-apiserver", ["system:masters"])
+    for name, (user, groups) in CLIENTS.items():
+        authority.issue(layout.pki / name, user, groups)
+        authority.kubeconfig(
+            kubeconfig(layout, name), layout.name, server(layout), layout.pki / name
+        )
+    return authority
+
+
+def server(layout: Layout) -> str:
+    """The address of the API server."""
+    return f"https://{layout.api_address}:443"
+
+
+def kubeconfig(layout: Layout, client: str) -> Path:
+    """Where the kubeconfig of a component lies; the administrator's is `admin`."""
+    return layout.state / f"{client}.kubeconfig"
+
+
+def start_api(layout: Layout, programs: Path) -> None:
+    """Start etcd and the API server; returns at once."""
+    (layout.state / "audit-policy.yaml").write_text(yaml.safe_dump(dict(AUDIT_POLICY)))
+    _start(layout, programs, "etcd", _etcd(layout))
+    _start(layout, programs, "kube-apiserver", _apiserver(layout))
+
+
+def start_controllers(layout: Layout, programs: Path, flexvolume_dir: Path) -> None:
+    """Start controller-manager and scheduler; they need a ready API server."""
+    flexvolume_dir.mkdir(parents=True, exist_ok=True)
+    _start(layout, programs, "kube-controller-manager", _controller_manager(layout, flexvolume_dir))
+    _start(layout, programs, "kube-scheduler", _component(layout, "kube-scheduler"))
+
+
+def wait_for_api(layout: Layout) -> None:
+    """Return when the API server says it is ready."""
+
+    def ready() -> bool:
+        for role in ("etcd", "kube-apiserver"):
+            check(layout, role)
+        with connect(layout) as api:
+            return api.is_ready()
+
+    try:
+        until(ready, 60, "the API server is ready")
+    except ClusterError as problem:
+        log = layout.logs / "kube-apiserver.log"
+        raise ClusterError(f"{problem}\n{log} ends with:\n{tail(log)}") from None
+
+
+def check(layout: Layout, role: str) -> None:
+    """Raise ClusterError with the end of its log if a component does not run."""
+    if processes.has_stopped(layout.state, role):
+        log = layout.logs / f"{role.replace('/', '-')}.log"
+        raise ClusterError(f"{role} has stopped; {log} ends with:\n{tail(log)}")
+
+
+def _start(layout: Layout, programs: Path, role: str, flags: Sequence[str]) -> None:
+    processes.start(layout.state, role, [str(programs / role), *flags], layout.logs / f"{role}.log")
+
+
+def _etcd(layout: Layout) -> Sequence[str]:
+    client, peer = f"http://{layout.loopback}:2379", f"http://{layout.loopback}:2380"
+    return [
+        "--name=testbed",
+        f"--data-dir={layout.state}/etcd",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=testbed={peer}",
+        "--unsafe-no-fsync",
+        "--watch-progress-notify-interval=5s",
+        "--log-level=warn",
+    ]
+
+
+def _apiserver(layout: Layout) -> Sequence[str]:
+    pki = layout.pki
+    return [
+        f"--etcd-servers=http://{layout.loopback}:2379",
+        f"--bind-address={layout.api_address}",
+        f"--advertise-address={layout.api_address}",
+        "--secure-port=443",
+        f"--service-cluster-ip-range={layout.services}",
+        f"--tls-cert-file={pki}/apiserver.crt",
+        f"--tls-private-key-file={pki}/apiserver.key",
+        f"--client-ca-file={pki}/ca.crt",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={pki}/sa.pub",
+        f"--service-account-signing-key-file={pki}/sa.key",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        f"--kubelet-client-certificate={pki}/kubelet-client.crt",
+        f"--kubelet-client-key={pki}/kubelet-client.key",
+        f"--kubelet-certificate-authority={pki}/ca.crt",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--audit-policy-file={layout.state}/audit-policy.yaml",
+        f"--audit-log-path={layout.logs}/audit.log",
+        "--audit-log-maxsize=10000",
+        "--profiling=false",
+    ]
+
+
+def _controller_manager(layout: Layout, flexvolume_dir: Path) -> Sequence[str]:
+    pki = layout.pki
+    return [
+        *_component(layout, "kube-controller-manager"),
+        "--use-service-account-credentials=true",
+        f"--service-account-private-key-file={pki}/sa.key",
+        f"--root-ca-file={pki}/ca.crt",
+        f"--cluster-signing-cert-file={pki}/ca.crt",
+        f"--cluster-signing-key-file={pki}/ca.key",
+        f"--flex-volume-plugin-dir={flexvolume_dir}",
+        f"--controllers={','.join(CONTROLLERS)}",
+        "--kube-api-qps=200",
+        "--kube-api-burst=400",
+    ]
+
+
+def _component(layout: Layout, name: str) -> Sequence[str]:
+    own = kubeconfig(layout, name)
+    return [
+        f"--kubeconfig={own}",
+        f"--authentication-kubeconfig={own}",
+        "--authentication-skip-lookup=true",
+        f"--authorization-kubeconfig={own}",
+        f"--bind-address={layout.loopback}",
+        "--leader-elect=false",
+    ]

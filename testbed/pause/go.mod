@@ -1,0 +1,3 @@
+module flexvolume.io/testbed/pause
+
+go 1.26.0
