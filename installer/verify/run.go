@@ -1,0 +1,158 @@
+// Package verify runs a driver's init as a kubelet would, before any kubelet can, and judges the
+// answer as a kubelet judges it. A kubelet has no time limit: an init that hangs stops every pod
+// start and deletion on the node.
+package verify
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"flexvolume.io/installer/hostfs"
+	"flexvolume.io/installer/preflight"
+	"flexvolume.io/installer/report"
+)
+
+// Init is one call of "<driver> init" in the node's root.
+type Init struct {
+	Root    hostfs.Root
+	Driver  string // path of the node
+	Timeout time.Duration
+}
+
+// Verify runs init and judges it; when ctx ends, so does init.
+func (i Init) Verify(ctx context.Context) (*report.Capabilities, error) {
+	if err := canChroot(); err != nil {
+		return nil, err
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	cmd := i.command(writer)
+	err = cmd.Start()
+	writer.Close()
+	if err != nil {
+		return nil, notStarted(err)
+	}
+	// Whatever init leaves behind goes with it, also after a good answer: the group has no other use.
+	defer func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }()
+	return i.watch(ctx, cmd, reader)
+}
+
+func (i Init) command(output *os.File) *exec.Cmd {
+	return &exec.Cmd{
+		Path:        i.Driver,
+		Args:        []string{i.Driver, "init"},
+		Dir:         "/",
+		Env:         []string{"PATH=" + preflight.Path},
+		Stdout:      output,
+		Stderr:      output,
+		SysProcAttr: &syscall.SysProcAttr{Chroot: string(i.Root), Setpgid: true},
+	}
+}
+
+// watch waits for both ends that a kubelet waits for: of the process, and of its output, which
+// any child that was left behind keeps open.
+func (i Init) watch(ctx context.Context, cmd *exec.Cmd, reader *os.File) (*report.Capabilities, error) {
+	exited, closed := make(chan error, 1), make(chan struct{})
+	var printed output
+	go func() { exited <- cmd.Wait() }()
+	go func() {
+		_, _ = io.Copy(&printed, reader)
+		close(closed)
+	}()
+	timeout := time.NewTimer(i.Timeout)
+	defer timeout.Stop()
+	exit, ended := "", false
+	for !ended || closed != nil {
+		select {
+		case err := <-exited:
+			exit, ended = describe(err), true
+		case <-closed:
+			closed = nil
+			if printed.full() {
+				return nil, report.Failf(report.InitInvalidOutput,
+					"init printed more than %d bytes: %s", maxOutput, Quote(printed.bytes()))
+			}
+		case <-timeout.C:
+			return nil, i.tooLate(ended, printed.bytes())
+		case <-ctx.Done():
+			return nil, errors.New("the pod was ended while the driver's init ran")
+		}
+	}
+	return Judge(printed.bytes(), exit)
+}
+
+func (i Init) tooLate(ended bool, printed []byte) error {
+	what := "did not end within " + i.Timeout.String()
+	if ended {
+		what = "ended, but a process it left in the background still holds its stdout or stderr after " +
+			i.Timeout.String()
+	}
+	so := "nothing"
+	if len(printed) > 0 {
+		so = Quote(printed)
+	}
+	return report.Failf(report.InitTimeout,
+		"init %s; a kubelet waits for ever and would start and delete no pod on the node meanwhile; "+
+			"it printed %s", what, so)
+}
+
+// describe says how a process ended, "" for exit code 0.
+func describe(err error) string {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &exit):
+		return exit.String()
+	}
+	return err.Error()
+}
+
+func notStarted(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return report.Failf(report.WrongArchitecture, "this node's kernel cannot run the driver (%v)", err)
+	case errors.Is(err, syscall.ENOENT):
+		return report.Failf(report.InterpreterNotFound,
+			"the driver, its #! interpreter or its loader is not on this node (%v)", err)
+	}
+	return report.Failf(report.InitNotExecutable,
+		"the node refused to execute the driver (%v); look for SELinux, AppArmor or fapolicyd denials "+
+			"in the node's audit log", err)
+}
+
+const capSysChroot = 18
+
+// canChroot tells a pod without the capability from a driver that cannot be executed: both are
+// errors of one system call.
+func canChroot() error {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(status)) {
+		set, found := strings.CutPrefix(line, "CapEff:")
+		if !found {
+			continue
+		}
+		effective, err := strconv.ParseUint(strings.TrimSpace(set), 16, 64)
+		if err != nil {
+			return err
+		}
+		if effective&(1<<capSysChroot) == 0 {
+			return report.Failf(report.HostAccessDenied,
+				"the install container lacks the capability SYS_CHROOT; a policy engine may have removed it")
+		}
+	}
+	return nil
+}
