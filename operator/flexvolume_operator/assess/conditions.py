@@ -1,0 +1,131 @@
+"""The conditions of a FlexDriver, as kstatus and Argo CD read them.
+
+Reconciling while something is under way, Stalled when nothing more will happen by itself, Ready
+when every node that can have the driver has the current revision. Nodes that are not ready and
+nodes that can never have it are counted and set apart: neither holds up the rest.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flexvolume_operator.assess.tally import Tally
+from flexvolume_operator.model.flexnode import State
+from flexvolume_operator.model.times import rfc3339
+from flexvolume_operator.model.verdict import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition without its dates; `status` is True, False or Unknown."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why nothing can be done for a FlexDriver as a whole, in the API server's or our own words."""
+
+    reason: str
+    message: str
+
+
+Conditions = tuple[Condition, Condition, Condition]
+
+
+def conditions(
+    target: Target, tally: Tally, trouble: Trouble | None, *, applied: bool
+) -> Conditions:
+    """Ready, Reconciling and Stalled; see `status` in the module summary for the parameters."""
+    if trouble is not None:
+        return stalled(trouble)
+    counts = counted(tally)
+    if target.deleting:
+        message = f"The FlexDriver is being deleted. {counts}"
+        return _three("False", "True", "False", "Deleting", message)
+    if tally.states[State.PENDING] or tally.states[State.OUTDATED] or not applied:
+        if target.suspended:
+            message = f"spec.suspend holds all changes. {counts}"
+            return _three("False", "False", "False", "Suspended", message)
+        return _three("False", "True", "False", "Progressing", counts)
+    return _decided(target, tally, counts)
+
+
+def _decided(target: Target, tally: Tally, counts: str) -> Conditions:
+    """Every node has a verdict on the wanted revision; pods may still have to be replaced."""
+    rolling = bool(tally.stale) and not target.suspended
+    moving = "True" if rolling else "False"
+    if tally.states[State.FAILED]:
+        return _three("False", moving, str(not rolling), "NodesFailed", _failures(tally))
+    if tally.possible == 0:
+        return _three("True", "False", "False", "NoNodesMatched", _nobody(tally))
+    if tally.installed == 0:
+        return _three("Unknown", "True", "False", "NodesNotReady", counts)
+    if target.suspended:
+        counts += " spec.suspend holds all changes."
+    if rolling:
+        counts += f" {_nodes(tally.stale)} to get a new installer pod."
+    return _three("True", moving, "False", "Installed", counts)
+
+
+def stalled(trouble: Trouble) -> Conditions:
+    """The conditions of a FlexDriver that somebody has to change first."""
+    return _three("False", "False", "True", trouble.reason, trouble.message)
+
+
+def dated(
+    condition: Condition, generation: int, previous: Mapping[str, Any], now: float
+) -> dict[str, Any]:
+    """A condition as it is written; its date is that of the last change of its status."""
+    known: Iterable[Mapping[str, Any]] = previous.get("conditions") or ()
+    before = next((c for c in known if c.get("type") == condition.type), {})
+    same = before.get("status") == condition.status
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "observedGeneration": generation,
+        "lastTransitionTime": (same and before.get("lastTransitionTime")) or rfc3339(now),
+    }
+
+
+def counted(tally: Tally) -> str:
+    """One sentence with every count that is not zero."""
+    others = (
+        (State.PENDING, "pending"),
+        (State.OUTDATED, "to be updated"),
+        (State.FAILED, "failed"),
+        (State.UNKNOWN, "not ready"),
+        (State.REMOVING, "being cleaned"),
+        (State.UNSUPPORTED, "unsupported"),
+    )
+    parts = [f"{tally.installed} of {_nodes(tally.possible)} installed"]
+    parts += [f"{tally.states[state]} {word}" for state, word in others if tally.states[state]]
+    return ", ".join(parts) + "."
+
+
+def _three(ready: str, reconciling: str, stuck: str, reason: str, message: str) -> Conditions:
+    return (
+        Condition("Ready", ready, reason, message),
+        Condition("Reconciling", reconciling, reason, message),
+        Condition("Stalled", stuck, reason, message),
+    )
+
+
+def _failures(tally: Tally) -> str:
+    first = tally.failing()[0]
+    return f"{counted(tally)} {first['node']}: {first['reason']}: {first['message']}"
+
+
+def _nobody(tally: Tally) -> str:
+    if tally.matched:
+        return f"None of the {_nodes(tally.matched)} that match can have the driver: unsupported."
+    return "No node matches spec.placement."
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node" if count == 1 else f"{count} nodes"

@@ -1,0 +1,107 @@
+"""Children (DaemonSets) kept as rendered: applied once, repaired when touched, never rewritten.
+
+What we asked for and what the API server answered are remembered together. As long as the child
+still has the uid and generation of that answer there is nothing to do, whatever an admission
+policy made of our request. A server-side apply does not take away what somebody else added, so
+when another field manager owns parts of the spec the child is replaced as a whole.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flexvolume_operator.cluster.client import ApiError, Client, Json
+from flexvolume_operator.model.names import FIELD_MANAGER
+from flexvolume_operator.model.objects import DaemonSet
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Rejected(Exception):
+    """The API server will not have this child: `message` is its own text."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The child as the API server returned it for `manifest`."""
+
+    manifest: Mapping[str, Any]
+    uid: str
+    generation: int
+
+
+class Children:
+    """Applies manifests of one kind in one namespace; `collection` is their URL path."""
+
+    def __init__(self, client: Client, collection: str) -> None:
+        self._client = client
+        self._collection = collection
+        self._answers: dict[str, _Answer] = {}
+
+    def settled(self, manifest: Mapping[str, Any], observed: DaemonSet | None) -> bool:
+        """Whether the child is as the API server made it of this very manifest."""
+        meta = manifest["metadata"]
+        answer = self._answers.get(meta["name"])
+        if answer is None or observed is None or answer.manifest != manifest:
+            return False
+        # The store may lag behind our own apply, but then it shows an older generation.
+        return (
+            answer.uid == observed.uid
+            and answer.generation >= observed.generation
+            and meta["labels"].items() <= observed.labels.items()
+            and meta["annotations"].items() <= observed.annotations.items()
+        )
+
+    async def ensure(self, manifest: Mapping[str, Any]) -> None:
+        """Make the child what the manifest says; `Rejected` when the API server refuses it.
+
+        A dry run goes first: a manifest that would be refused must not touch what is there.
+        """
+        name = manifest["metadata"]["name"]
+        path = f"{self._collection}/{name}"
+        known = self._answers.get(name)
+        try:
+            if known is None or known.manifest != manifest:
+                await self._client.apply(path, manifest, manager=FIELD_MANAGER, dry_run=True)
+            child = await self._client.apply(path, manifest, manager=FIELD_MANAGER)
+        except ApiError as error:
+            if error.status in {400, 403, 404, 422}:
+                raise Rejected(error.message) from error
+            raise
+        intruders = strangers(child)
+        if intruders:
+            _LOG.warning("%s was edited by %s: put right", name, ", ".join(intruders))
+            child = await self._replace(path, manifest, child)
+        meta = child["metadata"]
+        self._answers[name] = _Answer(manifest, meta["uid"], meta["generation"])
+
+    async def _replace(self, path: str, manifest: Mapping[str, Any], child: Json) -> Json:
+        """PUT the manifest over the child, so that foreign fields go."""
+        version = child["metadata"]["resourceVersion"]
+        meta = {**manifest["metadata"], "resourceVersion": version, "uid": child["metadata"]["uid"]}
+        return await self._client.replace(
+            path, {**manifest, "metadata": meta}, manager=FIELD_MANAGER
+        )
+
+    async def delete(self, name: str, uid: str) -> None:
+        """Delete the child of this uid."""
+        self._answers.pop(name, None)
+        await self._client.delete(f"{self._collection}/{name}", uid=uid)
+
+
+def strangers(child: Mapping[str, Any]) -> list[str]:
+    """Field managers other than us who own something under the child's spec."""
+    return sorted(
+        {
+            entry.get("manager", "")
+            for entry in child["metadata"].get("managedFields", ())
+            if entry.get("manager") != FIELD_MANAGER
+            and not entry.get("subresource")
+            and "f:spec" in (entry.get("fieldsV1") or {})
+        }
+    )

@@ -1,0 +1,130 @@
+"""The one writer of FlexNodes: merges what each FlexDriver's reconciler says of a node.
+
+Two appliers of one object would delete each other's entries, and a write per step of an
+installation would be ten times the writes that matter. So entries are collected here; final
+states are written at once, passing ones only when they last.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from flexvolume_operator.cluster.client import ApiError, Client
+from flexvolume_operator.cluster.schedule import Schedule
+from flexvolume_operator.cluster.store import Store
+from flexvolume_operator.model.flexnode import (
+    FLEXNODES,
+    FlexNode,
+    Install,
+    NodeDirectory,
+    State,
+    flexnode,
+)
+from flexvolume_operator.model.names import API_VERSION, FIELD_MANAGER
+from flexvolume_operator.model.objects import Node
+
+_PATH: Final = f"/apis/{API_VERSION}/flexnodes"
+_WRITERS: Final = 32
+# A healthy installation is done sooner, and then costs one write.
+_PASSING: Final = 5.0
+# A FlexNode that differs may be an echo of our own last write but one.
+_FOREIGN: Final = 1.0
+_LOG: Final = logging.getLogger(__name__)
+
+Key = tuple[str, str, str]
+
+
+class FlexNodes:
+    """What each node has of each driver, kept equal to the FlexNodes in the API.
+
+    `nodes` is the live store of Nodes; `directory` gives a node's plugin directory.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        nodes: Mapping[str, Node],
+        directory: Callable[[Node], NodeDirectory],
+    ) -> None:
+        self.store: Store[FlexNode] = Store(client, _PATH, FLEXNODES, self._seen)
+        self._client = client
+        self._nodes = nodes
+        self._directory = directory
+        self._entries: dict[str, dict[Key, Install]] = {}
+        self._schedule = Schedule(self._write, _WRITERS)
+
+    def load(self, drivers: set[str]) -> None:
+        """Begin with what the API remembers, without entries of FlexDrivers that are gone."""
+        for name, known in self.store.items.items():
+            kept = [install for install in known.installs if install.driver in drivers]
+            self._entries[name] = {install.key: install for install in kept}
+            self._schedule.add(name)
+
+    def entry(self, node: str, key: Key) -> Install | None:
+        """The latest entry of a driver on a node."""
+        return self._entries.get(node, {}).get(key)
+
+    def put(self, node: str, install: Install) -> None:
+        """Take in a driver's entry; it is the only one of this driver in this role."""
+        entries = self._entries.setdefault(node, {})
+        if entries.get(install.key) == install:
+            return
+        for key in [key for key in entries if key[:2] == install.key[:2]]:
+            del entries[key]
+        entries[install.key] = install
+        self._schedule.add(node, _PASSING if install.state is State.PENDING else 0.0)
+
+    def drop(self, node: str, driver: str) -> None:
+        """The driver has nothing to do with the node any more."""
+        entries = self._entries.get(node, {})
+        gone = [key for key in entries if key[0] == driver]
+        for key in gone:
+            del entries[key]
+        if gone:
+            self._schedule.add(node)
+
+    def holding(self, driver: str) -> list[str]:
+        """Nodes that have an entry of the driver."""
+        return [
+            node for node, entries in self._entries.items() if any(k[0] == driver for k in entries)
+        ]
+
+    def node_changed(self, name: str) -> None:
+        """A Node appeared, changed or vanished; with it goes what was known of it."""
+        if name not in self._nodes:
+            self._entries.pop(name, None)
+        elif name in self._entries:
+            self._schedule.add(name, _PASSING)
+
+    async def flushed(self) -> None:
+        """Wait until everything due is written."""
+        await self._schedule.idle()
+
+    async def run(self) -> None:
+        """Write for ever."""
+        await self._schedule.run()
+
+    def _seen(self, _old: FlexNode | None, new: FlexNode | None) -> None:
+        name = new.name if new else _old.name if _old else ""
+        if name in self._entries:
+            self._schedule.add(name, _FOREIGN)
+
+    async def _write(self, name: str) -> bool:
+        node, entries = self._nodes.get(name), self._entries.get(name)
+        if node is None or entries is None:
+            return True
+        known = self.store.items.get(name)
+        path = f"{_PATH}/{name}"
+        try:
+            if not entries:
+                del self._entries[name]
+                if known is not None:
+                    await self._client.delete(path)
+                return True
+            wanted = flexnode(name, node.uid, self._directory(node), entries.values())
+            if wanted != known:
+                await self._client.apply(path, wanted.manifest(), manager=FIELD_MANAGER)
+        except ApiError as error:
+            _LOG.warning("FlexNode %s not written: %s", name, error)
+            return False
+        return True

@@ -1,0 +1,31 @@
+"""Why a pod does not come about: the newest Warning event about an object.
+
+A pod that the API server refuses has no status anywhere; the DaemonSet's events are the only
+place that says so.
+"""
+
+from typing import Final
+
+from flexvolume_operator.cluster.client import Client, Json
+from flexvolume_operator.cluster.store import list_whole
+
+_LIMIT: Final = "50"
+
+
+async def newest_warning(client: Client, namespace: str, uid: str, reason: str = "") -> str:
+    """Message of the newest Warning about the object of this uid; empty when there is none."""
+    wanted = f"involvedObject.uid={uid},type=Warning" + (f",reason={reason}" if reason else "")
+    path = f"/api/v1/namespaces/{namespace}/events"
+    events = await list_whole(client, path, fieldSelector=wanted, limit=_LIMIT)
+    return str(max(events, key=_last, default={}).get("message") or "")
+
+
+def _last(event: Json) -> str:
+    """When an event was last seen; RFC 3339 in UTC sorts as text."""
+    series = event.get("series") or {}
+    return str(
+        series.get("lastObservedTime")
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"]["creationTimestamp"]
+    )

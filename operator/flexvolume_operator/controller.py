@@ -1,0 +1,296 @@
+"""The running operator: opens the watches, keeps one task per FlexDriver and wakes it.
+
+Changes are only marked here; what they mean is the reconcilers' business.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+
+from flexvolume_operator import metrics
+from flexvolume_operator.cluster import flexdrivers
+from flexvolume_operator.cluster.children import Children
+from flexvolume_operator.cluster.client import ApiError, Client, Json, load_configuration
+from flexvolume_operator.cluster.events import Recorder
+from flexvolume_operator.cluster.flexnodes import FlexNodes
+from flexvolume_operator.cluster.lease import Lease
+from flexvolume_operator.cluster.podindex import PodIndex
+from flexvolume_operator.cluster.store import Store, list_whole
+from flexvolume_operator.directories.resolve import resolve
+from flexvolume_operator.health import Health, serve
+from flexvolume_operator.model.flexdriver import FlexDriver
+from flexvolume_operator.model.flexnode import NodeDirectory, Observed
+from flexvolume_operator.model.names import INSTALLER_SELECTOR
+from flexvolume_operator.model.objects import DaemonSet, Node, Pod
+from flexvolume_operator.model.wire import DAEMONSETS, NODES, PODS
+from flexvolume_operator.reconcile import Reconciler, World
+from flexvolume_operator.render.daemonset import Installer
+from flexvolume_operator.settings import Settings
+
+_LEASE: Final = "flexvolume-operator"
+# kopf delivers FlexDrivers; this finds what it may have missed, and shows if it has died.
+_RESYNC: Final = 60.0
+# Changes come in bursts; a pass for each would only repeat the one before.
+_BURST: Final = 0.02
+_BACKOFF_LIMIT: Final = 30.0
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Worker:
+    """The task of one FlexDriver: passes, one after the other, whenever there is a reason to."""
+
+    def __init__(self, reconciler: Reconciler) -> None:
+        self.reconciler = reconciler
+        self._woken = asyncio.Event()
+        self._woken.set()
+        self.task: asyncio.Task[None] | None = None
+
+    def wake(self, node: str = "") -> None:
+        """Something changed; on this node, if one is named."""
+        if node:
+            self.reconciler.mark(node)
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Reconcile for ever; a failed pass is tried again with back-off."""
+        failures = 0
+        while True:
+            self._woken.clear()
+            due, result = await self._pass()
+            failures = 0 if result == "success" else failures + 1
+            metrics.RECONCILES.labels(result).inc()
+            if failures:
+                limit = min(0.5 * 2**failures, _BACKOFF_LIMIT)
+                await asyncio.sleep(limit * random.uniform(0.5, 1.0))  # noqa: S311
+                continue
+            try:
+                await asyncio.wait_for(self._woken.wait(), due)
+            except TimeoutError:
+                continue
+            await asyncio.sleep(_BURST)
+
+    async def _pass(self) -> tuple[float | None, str]:
+        started = time.monotonic()
+        try:
+            return await self.reconciler.reconcile(), "success"
+        except ApiError as error:
+            _LOG.warning("FlexDriver %s: %s", self.reconciler.name, error)
+        except Exception:  # noqa: BLE001
+            # One FlexDriver that trips over a mistake of ours must not stop the others.
+            _LOG.exception("FlexDriver %s: pass failed", self.reconciler.name)
+        finally:
+            metrics.RECONCILE_SECONDS.observe(time.monotonic() - started)
+        return None, "error"
+
+
+class Controller:
+    """Everything that runs, from the first watch to the last connection closed."""
+
+    def __init__(self, settings: Settings, stop: asyncio.Event) -> None:
+        self.settings = settings
+        self._stop = stop
+        self._health = Health()
+        self._workers: dict[str, Worker] = {}
+        self._versions: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._web: web.AppRunner | None = None
+        self._clients: list[Client] = []
+        self._lease: Lease | None = None
+        self._world: World | None = None
+
+    async def start(self) -> None:
+        """Wait to be the one that acts, fill the stores, take up every FlexDriver."""
+        self._web = await serve(self._health, self.settings.listen)
+        configuration = await load_configuration(self.settings.kubeconfig)
+        client = Client(configuration)
+        self._clients.append(client)
+        if self.settings.lease_namespace:
+            self._clients.append(Client(configuration))
+            namespace, identity = self.settings.lease_namespace, self.settings.identity
+            self._lease = Lease(self._clients[-1], namespace, _LEASE, identity)
+            # A standby is as ready as it can be; rollouts of the operator wait for that.
+            self._health.ready = True
+            await self._lease.acquire()
+            client.before_write = self._lease.check
+            self._spawn(self._lease.keep())
+        await self._open(client)
+        self._health.ready = True
+
+    async def stop(self) -> None:
+        """End all work, then let the next one take over."""
+        self._health.ready = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._lease is not None:
+            await self._lease.release()
+        for client in self._clients:
+            await client.close()
+        if self._web is not None:
+            await self._web.cleanup()
+
+    def flexdriver_changed(self, body: Json, *, gone: bool) -> None:
+        """A FlexDriver as it is now, or as it last was when it is gone."""
+        name = body["metadata"]["name"]
+        self._versions[name] = body["metadata"]["resourceVersion"]
+        if gone:
+            self._flexdriver_gone(name)
+            return
+        worker = self._workers.get(name)
+        if worker is None or worker.reconciler.body["metadata"]["uid"] != body["metadata"]["uid"]:
+            self._flexdriver_gone(name)
+            self._take_up(name, body)
+            return
+        before, worker.reconciler.body = worker.reconciler.body, body
+        if _asked(before) != _asked(body):
+            self._wake_all()
+
+    def _flexdriver_gone(self, name: str) -> None:
+        worker = self._workers.pop(name, None)
+        if worker is None:
+            return
+        if worker.task is not None:
+            worker.task.cancel()
+        worker.reconciler.gone()
+        self._wake_all()
+
+    def _take_up(self, name: str, body: Json) -> None:
+        if self._world is None:
+            return
+        worker = Worker(Reconciler(name, self._world, body))
+        self._workers[name] = worker
+        worker.task = self._spawn(worker.run())
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        """Rivals come and go with each other."""
+        for worker in self._workers.values():
+            worker.wake()
+
+    async def _open(self, client: Client) -> None:
+        """Open the watches and wait until all that is there is known."""
+        namespace = self.settings.installer_namespace
+        pods_path = f"/api/v1/namespaces/{namespace}/pods"
+        children_path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
+        index = PodIndex()
+        nodes = Store(client, "/api/v1/nodes", NODES, self._node_changed)
+        children = Store(
+            client, children_path, DAEMONSETS, self._child_changed, selector=INSTALLER_SELECTOR
+        )
+
+        def pod_changed(old: Pod | None, new: Pod | None) -> None:
+            index.changed(old, new)
+            self._pod_changed(old, new)
+
+        pods = Store(client, pods_path, PODS, pod_changed, selector=INSTALLER_SELECTOR)
+        flexnodes = FlexNodes(client, nodes.items, self._directory)
+        stores: dict[str, Store[Any]] = {
+            "nodes": nodes,
+            "pods": pods,
+            "daemonsets": children,
+            "flexnodes": flexnodes.store,
+        }
+        for store in stores.values():
+            self._spawn(store.run())
+        await asyncio.gather(*(store.synced.wait() for store in stores.values()))
+        known = await list_whole(client, flexdrivers.COLLECTION)
+        flexnodes.load({body["metadata"]["name"] for body in known})
+        self._world = World(
+            client=client,
+            installer=Installer(
+                namespace, self.settings.installer_image, self.settings.installer_image_pull_policy
+            ),
+            volume_plugin_dir=self.settings.volume_plugin_dir,
+            nodes=nodes.items,
+            pods=index,
+            daemonsets=children.items,
+            children=Children(client, children_path),
+            flexnodes=flexnodes,
+            recorder=Recorder(client),
+            rivals=self._rivals,
+        )
+        self._health.watches = {name: store.silence for name, store in stores.items()}
+        for body in known:
+            self.flexdriver_changed(body, gone=False)
+        self._spawn(flexnodes.run())
+        self._spawn(self._resync(client))
+
+    async def _resync(self, client: Client) -> None:
+        """Take in FlexDrivers whose change kopf did not deliver."""
+        while True:
+            await asyncio.sleep(_RESYNC * random.uniform(0.9, 1.1))  # noqa: S311
+            try:
+                known = await list_whole(client, flexdrivers.COLLECTION)
+            except ApiError as error:
+                _LOG.warning("FlexDrivers not listed: %s", error)
+                continue
+            for body in known:
+                name = body["metadata"]["name"]
+                if self._versions.get(name) != body["metadata"]["resourceVersion"]:
+                    self.flexdriver_changed(body, gone=False)
+            for name in self._workers.keys() - {body["metadata"]["name"] for body in known}:
+                self._flexdriver_gone(name)
+
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
+        changed = new or old
+        if self._world is None or changed is None:
+            return
+        self._world.flexnodes.node_changed(changed.name)
+        for worker in self._workers.values():
+            worker.wake(changed.name)
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        changed = new or old
+        if changed is not None and (worker := self._workers.get(changed.flexdriver)):
+            worker.wake(changed.node)
+
+    def _child_changed(self, old: DaemonSet | None, new: DaemonSet | None) -> None:
+        changed = new or old
+        if changed is not None and (worker := self._workers.get(changed.flexdriver)):
+            worker.wake()
+
+    def _directory(self, node: Node) -> NodeDirectory:
+        found = resolve("", self.settings.volume_plugin_dir)
+        return NodeDirectory(found.path, found.source, Observed(node.boot_id, node.kubelet_version))
+
+    def _rivals(self, flexdriver: FlexDriver) -> Sequence[str]:
+        """Names of the other FlexDrivers that name the same vendor and driver."""
+        mine = (flexdriver.spec.vendor, flexdriver.spec.driver)
+        return sorted(
+            name
+            for name, worker in self._workers.items()
+            if name != flexdriver.name and _driver(worker.reconciler.body) == mine
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run for as long as the process does; what ends with an error takes the process along."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _LOG.critical("a task ended: stopping", exc_info=task.exception())
+            self._stop.set()
+
+
+def _asked(body: Json) -> tuple[object, ...]:
+    """What of a FlexDriver somebody can have changed that matters; our own status does not."""
+    meta = body["metadata"]
+    return (
+        meta["generation"],
+        meta.get("deletionTimestamp"),
+        meta.get("finalizers"),
+        meta.get("annotations"),
+    )
+
+
+def _driver(body: Json) -> tuple[str, str]:
+    return body["spec"].get("vendor", ""), body["spec"].get("driver", "")

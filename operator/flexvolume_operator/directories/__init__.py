@@ -1,0 +1,1 @@
+"""Which plugin directory a node has, and how that is known."""

@@ -1,0 +1,385 @@
+"""Reads nodes, pods and DaemonSets from the wire.
+
+A Node is 14 KB of JSON. Only the fields declared here are decoded, and strings that repeat from
+object to object (label keys, versions, revisions, images) are kept once.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from sys import intern
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from flexvolume_operator.model import names
+from flexvolume_operator.model.objects import (
+    Container,
+    ContainerState,
+    DaemonSet,
+    ManagedBy,
+    Node,
+    Pod,
+    Running,
+    Taint,
+    Terminated,
+    Waiting,
+)
+from flexvolume_operator.model.times import epoch
+
+T = TypeVar("T")
+
+
+class Page(Struct, Generic[T]):
+    """One page of a LIST; `continue_token` is empty on the last one."""
+
+    items: list[T]
+    resource_version: str
+    continue_token: str
+
+
+class WatchEvent(Struct, Generic[T]):
+    """One line of a watch.
+
+    `type` is ADDED, MODIFIED, DELETED, BOOKMARK or ERROR; `object` is None for the last two, `code`
+    and `message` are those of the Status for ERROR (410: the resourceVersion is too old).
+    """
+
+    type: str
+    resource_version: str
+    object: T | None = None
+    code: int = 0
+    message: str = ""
+
+
+class _Wire(Struct, frozen=True, gc=False, rename="camel"):
+    """Base of what is decoded and at once turned into a value."""
+
+
+class _ListMeta(_Wire, frozen=True):
+    resource_version: str = ""
+    continue_token: str = msgspec.field(default="", name="continue")
+
+
+class _RawList(_Wire, frozen=True):
+    metadata: _ListMeta
+    items: list[Raw] | None = None
+
+
+class _RawEvent(_Wire, frozen=True):
+    type: str
+    object: Raw
+
+
+class _Envelope(_Wire, frozen=True):
+    metadata: _ListMeta = _ListMeta()
+    code: int = 0
+    message: str = ""
+
+
+_LIST = msgspec.json.Decoder(_RawList)
+_EVENT = msgspec.json.Decoder(_RawEvent)
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
+class Codec(Generic[T]):
+    """Reads one kind from the wire; every method raises msgspec.ValidationError or DecodeError."""
+
+    def __init__(self, wire: Any, value: Callable[[Any], T]) -> None:
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(wire)
+        self._value = value
+
+    def one(self, data: bytes | Raw) -> T:
+        """One object, as GET and PATCH answer it."""
+        return self._value(self._decoder.decode(data))
+
+    def page(self, data: bytes) -> Page[T]:
+        """One page of a LIST."""
+        raw = _LIST.decode(data)
+        items = [self._value(self._decoder.decode(item)) for item in raw.items or ()]
+        return Page(items, raw.metadata.resource_version, raw.metadata.continue_token)
+
+    def event(self, line: bytes | str) -> WatchEvent[T]:
+        """One line of a watch."""
+        raw = _EVENT.decode(line)
+        envelope = _ENVELOPE.decode(raw.object)
+        version = envelope.metadata.resource_version
+        if raw.type == "ERROR":
+            return WatchEvent(raw.type, version, None, envelope.code, envelope.message)
+        value = None if raw.type == "BOOKMARK" else self.one(raw.object)
+        return WatchEvent(raw.type, version, value)
+
+
+class _Meta(_Wire, frozen=True):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+
+
+# Nodes are decoded without annotations: that is where other people keep their big secrets.
+class _NodeMeta(_Wire, frozen=True):
+    name: str = ""
+    uid: str = ""
+    labels: dict[str, str] = {}
+
+
+class _WireTaint(_Wire, frozen=True):
+    key: str
+    value: str = ""
+    effect: str = ""
+
+
+class _NodeSpec(_Wire, frozen=True):
+    taints: list[_WireTaint] = []
+    unschedulable: bool = False
+
+
+class _Condition(_Wire, frozen=True):
+    type: str
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+class _NodeInfo(_Wire, frozen=True):
+    boot_id: str = msgspec.field(default="", name="bootID")
+    kubelet_version: str = ""
+    operating_system: str = ""
+    architecture: str = ""
+    os_image: str = ""
+
+
+class _NodeStatus(_Wire, frozen=True):
+    conditions: list[_Condition] = []
+    node_info: _NodeInfo = _NodeInfo()
+
+
+class _WireNode(_Wire, frozen=True):
+    metadata: _NodeMeta
+    spec: _NodeSpec = _NodeSpec()
+    status: _NodeStatus = _NodeStatus()
+
+
+@lru_cache(maxsize=1024)
+def _taint(key: str, value: str, effect: str) -> Taint:
+    return Taint(key, value, effect)
+
+
+def _node(wire: _WireNode) -> Node:
+    meta, info = wire.metadata, wire.status.node_info
+    ready = _condition(wire.status.conditions, "Ready")
+    return Node(
+        name=intern(meta.name),
+        uid=meta.uid,
+        labels={intern(key): intern(value) for key, value in meta.labels.items()},
+        taints=tuple(_taint(t.key, t.value, t.effect) for t in wire.spec.taints),
+        unschedulable=wire.spec.unschedulable,
+        ready=ready is not None and ready.status == "True",
+        ready_reason=intern(ready.reason) if ready is not None else "",
+        boot_id=intern(info.boot_id),
+        kubelet_version=intern(info.kubelet_version),
+        operating_system=intern(info.operating_system),
+        architecture=intern(info.architecture),
+        os_image=intern(info.os_image),
+    )
+
+
+def _condition(conditions: list[_Condition], kind: str) -> _Condition | None:
+    return next((c for c in conditions if c.type == kind), None)
+
+
+class _NodeField(_Wire, frozen=True):
+    key: str = ""
+    values: list[str] = []
+
+
+class _Term(_Wire, frozen=True):
+    match_fields: list[_NodeField] = []
+
+
+class _Required(_Wire, frozen=True):
+    node_selector_terms: list[_Term] = []
+
+
+class _NodeAffinity(_Wire, frozen=True):
+    required: _Required = msgspec.field(
+        default=_Required(), name="requiredDuringSchedulingIgnoredDuringExecution"
+    )
+
+
+class _Affinity(_Wire, frozen=True):
+    node_affinity: _NodeAffinity = _NodeAffinity()
+
+
+class _PodSpec(_Wire, frozen=True):
+    node_name: str = ""
+    affinity: _Affinity = _Affinity()
+
+
+class _WireTerminated(_Wire, frozen=True):
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    finished_at: datetime | None = None
+
+
+class _WireRunning(_Wire, frozen=True):
+    started_at: datetime | None = None
+
+
+class _WireState(_Wire, frozen=True):
+    waiting: Waiting | None = None
+    running: _WireRunning | None = None
+    terminated: _WireTerminated | None = None
+
+
+class _WireContainer(_Wire, frozen=True):
+    name: str
+    ready: bool = False
+    restart_count: int = 0
+    image_id: str = msgspec.field(default="", name="imageID")
+    state: _WireState = _WireState()
+    last_state: _WireState = _WireState()
+
+
+class _PodStatus(_Wire, frozen=True):
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    start_time: datetime | None = None
+    conditions: list[_Condition] = []
+    init_container_statuses: list[_WireContainer] = []
+    container_statuses: list[_WireContainer] = []
+
+
+class _WirePod(_Wire, frozen=True):
+    metadata: _Meta
+    spec: _PodSpec = _PodSpec()
+    status: _PodStatus = _PodStatus()
+
+
+def _pod(wire: _WirePod) -> Pod:
+    meta, status, label = wire.metadata, wire.status, wire.metadata.labels.get
+    containers = {
+        c.name: _container(c) for c in status.init_container_statuses + status.container_statuses
+    }
+    scheduled = _condition(status.conditions, "PodScheduled") or _Condition("PodScheduled")
+    return Pod(
+        name=meta.name,
+        namespace=intern(meta.namespace),
+        uid=meta.uid,
+        node=intern(wire.spec.node_name or _meant_for(wire.spec.affinity)),
+        flexdriver=intern(label(names.LABEL_DRIVER, "")),
+        role=intern(label(names.LABEL_ROLE, "")),
+        directory=intern(label(names.LABEL_DIRECTORY, "")),
+        revision=intern(label(names.LABEL_REVISION, "")),
+        template=intern(label(names.LABEL_TEMPLATE, "")),
+        template_hash=intern(meta.annotations.get(names.ANNOTATION_TEMPLATE_HASH, "")),
+        created=epoch(meta.creation_timestamp),
+        deleted=epoch(meta.deletion_timestamp),
+        phase=intern(status.phase),
+        reason=intern(status.reason),
+        message=status.message,
+        scheduled=bool(wire.spec.node_name),
+        scheduling_reason=intern(scheduled.reason),
+        scheduling_message=scheduled.message,
+        scheduling_since=epoch(scheduled.last_transition_time),
+        started=epoch(status.start_time),
+        tools=containers.get("tools", _NO_CONTAINER),
+        install=containers.get("install", _NO_CONTAINER),
+        guard=containers.get("guard", _NO_CONTAINER),
+    )
+
+
+_NO_CONTAINER = Container()
+
+
+def _meant_for(affinity: _Affinity) -> str:
+    """The node that the DaemonSet controller made a pod for, as it writes it into the affinity."""
+    for term in affinity.node_affinity.required.node_selector_terms:
+        for field in term.match_fields:
+            if field.key == "metadata.name" and field.values:
+                return field.values[0]
+    return ""
+
+
+def _container(wire: _WireContainer) -> Container:
+    return Container(
+        state=_state(wire.state),
+        last=_terminated(wire.last_state.terminated),
+        restarts=wire.restart_count,
+        ready=wire.ready,
+        image_id=intern(wire.image_id),
+    )
+
+
+def _state(wire: _WireState) -> ContainerState:
+    if wire.running is not None:
+        return Running(epoch(wire.running.started_at))
+    return _terminated(wire.terminated) or wire.waiting or Waiting()
+
+
+def _terminated(wire: _WireTerminated | None) -> Terminated | None:
+    if wire is None:
+        return None
+    return Terminated(wire.exit_code, intern(wire.reason), wire.message, epoch(wire.finished_at))
+
+
+class _WireManaged(_Wire, frozen=True):
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fields_v1: dict[str, Raw] = {}
+
+
+class _OwnerReference(_Wire, frozen=True):
+    uid: str = ""
+
+
+class _DaemonSetMeta(_Meta, frozen=True):
+    managed_fields: list[_WireManaged] = []
+    owner_references: list[_OwnerReference] = []
+
+
+class _DaemonSetStatus(_Wire, frozen=True):
+    observed_generation: int = 0
+
+
+class _WireDaemonSet(_Wire, frozen=True):
+    metadata: _DaemonSetMeta
+    status: _DaemonSetStatus = _DaemonSetStatus()
+
+
+def _daemonset(wire: _WireDaemonSet) -> DaemonSet:
+    meta = wire.metadata
+    return DaemonSet(
+        name=meta.name,
+        namespace=meta.namespace,
+        uid=meta.uid,
+        generation=meta.generation,
+        observed_generation=wire.status.observed_generation,
+        resource_version=meta.resource_version,
+        flexdriver=meta.labels.get(names.LABEL_DRIVER, ""),
+        template_hash=meta.annotations.get(names.ANNOTATION_TEMPLATE_HASH, ""),
+        labels=meta.labels,
+        annotations=meta.annotations,
+        managers=tuple(
+            ManagedBy(m.manager, m.operation, m.subresource, "f:spec" in m.fields_v1)
+            for m in meta.managed_fields
+        ),
+        owner_uids=tuple(o.uid for o in meta.owner_references),
+        deleting=meta.deletion_timestamp is not None,
+    )
+
+
+NODES: Codec[Node] = Codec(_WireNode, _node)
+PODS: Codec[Pod] = Codec(_WirePod, _pod)
+DAEMONSETS: Codec[DaemonSet] = Codec(_WireDaemonSet, _daemonset)

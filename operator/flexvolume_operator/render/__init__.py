@@ -1,0 +1,1 @@
+"""FlexDrivers into the manifests of their children."""

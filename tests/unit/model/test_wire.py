@@ -1,0 +1,223 @@
+import json
+import sys
+
+import pytest
+
+from flexvolume_operator.model.objects import Running, Terminated, Waiting
+from flexvolume_operator.model.wire import DAEMONSETS, NODES, PODS
+
+
+def node(name="n1", beat="2026-01-01T00:00:00Z", **labels):
+    """A Node as a busy one looks: most of it of no interest here."""
+    return {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": name,
+            "uid": f"u-{name}",
+            "resourceVersion": beat,
+            "labels": {f"label-{i}": f"value-{i}" for i in range(20)} | labels,
+            "annotations": {f"annotation-{i}": "x" * 100 for i in range(10)},
+            "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}] * 3,
+        },
+        "spec": {
+            "unschedulable": True,
+            "taints": [{"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}],
+        },
+        "status": {
+            "conditions": [
+                {"type": "DiskPressure", "status": "False", "lastHeartbeatTime": beat},
+                {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": beat},
+            ],
+            "images": [{"names": ["registry.example/" + "i" * 100], "sizeBytes": 1}] * 50,
+            "nodeInfo": {
+                "bootID": f"b-{name}",
+                "kubeletVersion": "v1.36.3",
+                "operatingSystem": "linux",
+                "architecture": "amd64",
+                "osImage": "Debian",
+                "machineID": "m",
+            },
+        },
+    }
+
+
+def encoded(value):
+    return json.dumps(value).encode()
+
+
+def test_a_node_keeps_what_decisions_need():
+    value = NODES.one(encoded(node(pool="a")))
+    assert (value.name, value.uid, value.ready, value.unschedulable) == ("n1", "u-n1", True, True)
+    assert value.labels["pool"] == "a"
+    assert [(t.key, t.value, t.effect) for t in value.taints] == [
+        ("dedicated", "gpu", "NoSchedule")
+    ]
+    assert (value.boot_id, value.kubelet_version) == ("b-n1", "v1.36.3")
+
+
+def test_a_heartbeat_is_no_change():
+    assert NODES.one(encoded(node())) == NODES.one(encoded(node(beat="2026-01-01T00:05:00Z")))
+
+
+def test_nodes_share_the_strings_that_repeat():
+    one, two = NODES.one(encoded(node("a"))), NODES.one(encoded(node("b")))
+    assert one.kubelet_version is two.kubelet_version
+    assert one.taints[0] is two.taints[0]
+    assert all(x is y for x, y in zip(one.labels, two.labels, strict=True))
+
+
+def test_a_node_is_small_in_memory():
+    value = NODES.one(encoded(node()))
+    assert sys.getsizeof(value) + sys.getsizeof(value.labels) < 1500
+
+
+def test_a_node_without_a_ready_condition_is_not_ready():
+    assert not NODES.one(b'{"metadata": {"name": "new"}}').ready
+
+
+def test_a_page_tells_where_to_go_on():
+    page = NODES.page(
+        encoded({"metadata": {"resourceVersion": "7", "continue": "c"}, "items": [node()]})
+    )
+    assert (len(page.items), page.resource_version, page.continue_token) == (1, "7", "c")
+    assert NODES.page(b'{"metadata": {"resourceVersion": "7"}, "items": null}').items == []
+
+
+def test_a_watch_line_carries_its_object():
+    event = NODES.event(encoded({"type": "MODIFIED", "object": node()}))
+    assert event.type == "MODIFIED"
+    assert event.object == NODES.one(encoded(node()))
+    assert event.resource_version == "2026-01-01T00:00:00Z"
+
+
+def test_a_bookmark_carries_a_version_only():
+    line = b'{"type": "BOOKMARK", "object": {"kind": "Node", "metadata": {"resourceVersion": "9"}}}'
+    event = NODES.event(line)
+    assert (event.object, event.resource_version) == (None, "9")
+
+
+def test_an_error_carries_code_and_message():
+    line = b'{"type":"ERROR","object":{"kind":"Status","metadata":{},"code":410,"message":"old"}}'
+    event = NODES.event(line)
+    assert (event.code, event.message, event.object) == (410, "old", None)
+
+
+POD = {
+    "metadata": {
+        "name": "p",
+        "namespace": "ns",
+        "uid": "u",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "deletionTimestamp": None,
+        "labels": {"flexvolume.io/driver": "nfs", "flexvolume.io/revision": "r"},
+        "annotations": {"flexvolume.io/template-hash": "h"},
+    },
+    "spec": {
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [
+                        {
+                            "matchFields": [
+                                {"key": "metadata.name", "operator": "In", "values": ["n7"]}
+                            ]
+                        }
+                    ]
+                }
+            }
+        }
+    },
+    "status": {
+        "phase": "Pending",
+        "startTime": "2026-01-01T00:00:01Z",
+        "conditions": [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "Unschedulable",
+                "message": "0/1 nodes",
+                "lastTransitionTime": "2026-01-01T00:00:02Z",
+            }
+        ],
+        "initContainerStatuses": [
+            {
+                "name": "install",
+                "imageID": "i@sha256:1",
+                "restartCount": 2,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "m"}},
+                "lastState": {
+                    "terminated": {
+                        "exitCode": 3,
+                        "reason": "Error",
+                        "message": "text",
+                        "finishedAt": "2026-01-01T00:00:03Z",
+                    }
+                },
+            }
+        ],
+        "containerStatuses": [
+            {
+                "name": "guard",
+                "ready": True,
+                "state": {"running": {"startedAt": "2026-01-01T00:00:04Z"}},
+            }
+        ],
+    },
+}
+T0 = 1767225600.0
+
+
+def test_a_pod_keeps_what_decisions_need():
+    pod = PODS.one(encoded(POD))
+    assert (pod.name, pod.namespace, pod.flexdriver, pod.revision) == ("p", "ns", "nfs", "r")
+    assert (pod.template_hash, pod.created, pod.deleted, pod.started) == ("h", T0, 0.0, T0 + 1)
+    assert not pod.scheduled
+    assert (pod.scheduling_reason, pod.scheduling_since) == ("Unschedulable", T0 + 2)
+    assert pod.install.state == Waiting("CrashLoopBackOff", "m")
+    assert pod.install.last == Terminated(3, "Error", "text", T0 + 3)
+    assert (pod.install.restarts, pod.install.image_id) == (2, "i@sha256:1")
+    assert pod.guard.state == Running(T0 + 4)
+    assert pod.tools.state == Waiting()
+
+
+def test_a_pod_belongs_to_the_node_it_was_made_for_before_it_is_bound():
+    assert PODS.one(encoded(POD)).node == "n7"
+
+
+@pytest.mark.parametrize("name", ["n8"])
+def test_a_bound_pod_belongs_to_its_node(name):
+    bound = POD | {"spec": {"nodeName": name}}
+    pod = PODS.one(encoded(bound))
+    assert (pod.node, pod.scheduled) == (name, True)
+
+
+def test_a_daemonset_tells_who_owns_its_spec():
+    manifest = {
+        "metadata": {
+            "name": "d",
+            "generation": 2,
+            "resourceVersion": "5",
+            "labels": {"flexvolume.io/driver": "nfs"},
+            "annotations": {"flexvolume.io/template-hash": "h"},
+            "ownerReferences": [{"kind": "FlexDriver", "name": "nfs", "uid": "u"}],
+            "managedFields": [
+                {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:x": {}}}},
+                {
+                    "manager": "kube-controller-manager",
+                    "operation": "Update",
+                    "subresource": "status",
+                    "fieldsV1": {"f:status": {}},
+                },
+            ],
+        },
+        "status": {"observedGeneration": 1},
+    }
+    daemonset = DAEMONSETS.one(encoded(manifest))
+    assert not daemonset.settled
+    assert [(m.manager, m.owns_spec) for m in daemonset.managers] == [
+        ("kubectl", True),
+        ("kube-controller-manager", False),
+    ]
+    assert (daemonset.flexdriver, daemonset.template_hash) == ("nfs", "h")
+    assert daemonset.owner_uids == ("u",)
