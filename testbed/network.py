@@ -8,14 +8,19 @@ bridge, node to node, and the API server listens on the Service address itself.
 import json
 from ipaddress import IPv4Network
 
-from testbed.layout import MAX_NODES, Layout
-from testbed.shell import run
+from testbed.layout import Layout
+from testbed.shell import CommandError, run
 
 
 def create_bridge(layout: Layout) -> None:
-    """The bridge, with the machine's address and the address of the Service `kubernetes`."""
+    """The bridge, with the machine's address and the address of the Service `kubernetes`.
+
+    Its hardware address is fixed: otherwise it would change whenever a node is plugged in or
+    out, and the other nodes would talk to the old one for up to a minute.
+    """
     bridge = layout.bridge
-    _ip("link", "add", bridge, "type", "bridge")
+    hardware = f"02:00:0a:{100 + layout.slot:02x}:00:01"
+    _ip("link", "add", bridge, "address", hardware, "type", "bridge")
     _ip("address", "add", f"{layout.gateway}/24", "dev", bridge)
     _ip("address", "add", f"{layout.api_address}/32", "dev", bridge)
     _ip("link", "set", bridge, "up")
@@ -46,30 +51,37 @@ def inside_script(layout: Layout, index: int, nodes: int) -> str:
 
 def unplug(layout: Layout, index: int) -> None:
     """Take the machine's end of a node's cable away; the other end goes with it."""
-    if _exists(layout.node_link(index)):
-        _ip("link", "delete", layout.node_link(index))
+    _delete(layout.node_link(index))
 
 
 def remove(layout: Layout) -> None:
     """Take away the bridge and whatever is plugged into it; routes go with them."""
-    for index in range(1, MAX_NODES + 1):
-        unplug(layout, index)
-    if _exists(layout.bridge):
-        _ip("link", "delete", layout.bridge)
+    for link in _links():
+        if link == layout.bridge or link.startswith(f"{layout.bridge}-"):
+            _delete(link)
 
 
 def is_free(layout: Layout) -> bool:
     """Whether nobody on this machine uses this slot's bridge or addresses."""
     routes = json.loads(run(["ip", "-json", "-4", "route", "show", "table", "all"]) or "[]")
     used = (route["dst"] for route in routes if route.get("dst", "default") != "default")
-    return not _exists(layout.bridge) and not any(
+    return layout.bridge not in _links() and not any(
         IPv4Network(destination, strict=False).overlaps(layout.network) for destination in used
     )
 
 
-def _exists(link: str) -> bool:
-    links = json.loads(run(["ip", "-json", "link", "show"]))
-    return any(found["ifname"] == link for found in links)
+def _delete(link: str) -> None:
+    """Delete a link if it is there. A cable vanishes by itself when its node has ended."""
+    try:
+        if link in _links():
+            _ip("link", "delete", link)
+    except CommandError:
+        if link in _links():
+            raise
+
+
+def _links() -> list[str]:
+    return [found["ifname"] for found in json.loads(run(["ip", "-json", "link", "show"]))]
 
 
 def _ip(*arguments: str) -> None:

@@ -109,8 +109,23 @@ def _marked(cluster: Path) -> Iterator[tuple[int, str]]:
 def _mark(pid: int, cluster: Path) -> str | None:
     """The role of a process in this cluster, or None if it is not one of its processes."""
     try:
-        raw = Path(f"/proc/{pid}/environ").read_bytes()
+        text = _environment(pid).decode(errors="replace")
     except OSError:
         return None
-    pairs = dict(part.partition("=")[::2] for part in raw.decode(errors="replace").split("\0"))
+    pairs = dict(part.partition("=")[::2] for part in text.split("\0"))
     return pairs.get(ROLE, "") if pairs.get(CLUSTER) == str(cluster) else None
+
+
+def _environment(pid: int) -> bytes:
+    """Read it again if it is empty: it is, while a process replaces its program by another.
+
+    Kernel threads and ended processes, which never have one, have no program either.
+    """
+    process = Path(f"/proc/{pid}")
+    content = (process / "environ").read_bytes()
+    for _ in range(5):
+        if content or not (process / "exe").exists():
+            break
+        time.sleep(0.002)
+        content = (process / "environ").read_bytes()
+    return content

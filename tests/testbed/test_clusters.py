@@ -113,7 +113,7 @@ def test_power_off_ends_everything_on_the_node_and_power_on_is_a_new_boot(cluste
 
 
 def test_a_deleted_pod_leaves_no_mount(cluster):
-    cluster.kubectl("delete", "pod", "node-1")
+    cluster.kubectl("delete", "pod", "node-1", "--timeout=20s")
     mounts = cluster.nodes[0].exec(["cat", "/proc/mounts"])
     assert "example.com~where" not in mounts
 
