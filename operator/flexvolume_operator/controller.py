@@ -123,6 +123,8 @@ class Controller:
 
     async def stop(self) -> None:
         """End all work, then let the next one take over."""
+        # kopf may have heard of the end by a signal of its own; its waiter for ours has to end too.
+        self._stop.set()
         self._health.ready = False
         for task in self._tasks:
             task.cancel()

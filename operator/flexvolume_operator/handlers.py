@@ -6,7 +6,6 @@ keeps no state on our objects: no finalizer, annotation or patch of kopf's own i
 
 import asyncio
 import logging
-import signal
 from typing import Any
 
 import kopf
@@ -31,8 +30,6 @@ def configure_logging(*, json: bool, level: int) -> None:
 async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     controller = Controller(settings, stop)
     registry = kopf.OperatorRegistry()
     register(registry, controller)
@@ -61,13 +58,14 @@ def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:
             token=token.partition(" ")[2] or None,
         )
 
-    @kopf.on.startup(id="start", registry=registry)
+    # By default kopf would try again a minute later, in a process that does nothing meanwhile.
+    @kopf.on.startup(id="start", errors=kopf.ErrorsMode.PERMANENT, registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
         settings.scanning.disabled = True
         settings.networking.connect_timeout = 10
         settings.networking.request_timeout = 60
-        settings.process.ultimate_exiting_timeout = 5
+        settings.process.ultimate_exiting_timeout = 10
         await controller.start()
 
     @kopf.on.cleanup(id="stop", registry=registry)

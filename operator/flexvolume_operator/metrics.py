@@ -5,7 +5,10 @@ No node names in labels: their number has no bound, and FlexNode answers that qu
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+# A second series for each counter that says when it began is of use to nobody here.
+disable_created_metrics()
 
 RECONCILES: Final = Counter(
     "flexvolume_reconciles_total", "Reconciles of FlexDrivers by their result.", ["result"]

@@ -8,7 +8,7 @@ so that an operator killed in the middle of a removal goes on with it when it co
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from flexvolume_operator import metrics
 from flexvolume_operator.assess import events
@@ -32,7 +32,7 @@ from flexvolume_operator.model.objects import DaemonSet, Node
 from flexvolume_operator.model.verdict import Target, target
 from flexvolume_operator.render.daemonset import Installer, Rendered, render
 from flexvolume_operator.rollout.plan import Rollout
-from flexvolume_operator.survey import Survey
+from flexvolume_operator.survey import Change, Survey
 
 # Warning events fetched in one pass: a broken node pool must not turn into a flood of requests.
 _EXPLAINED_PER_PASS: Final = 10
@@ -78,6 +78,8 @@ class Reconciler:
         self._rollout: Rollout | None = None
         self._wanted: Wanted | None = None
         self._status: Json = body.get("status", {})
+        # Nodes whose failure was told and not yet followed by a recovery.
+        self._failures: dict[str, Install] = {}
         self._writer = StatusWriter(world.client, name)
         self.mark = self._survey.mark
         self.mark_all = self._survey.mark_all
@@ -99,7 +101,8 @@ class Reconciler:
             await claim(self._world.client, self.name, flexdriver.uid)
         refusal = await self._apply(wanted)
         news = self._observe(wanted)
-        await self._explain(wanted)
+        if await self._explain(wanted):
+            news += self._observe(wanted)
         await self._roll(wanted)
         due = await self._report(self._conclude(wanted, refusal), news)
         return _soonest(due, self._until_deadline())
@@ -140,17 +143,26 @@ class Reconciler:
 
     async def _apply(self, wanted: Wanted) -> Trouble | None:
         """Make the children what they should be; the API server's refusal, if it refuses."""
+        children, child = self._world.children, self._child(wanted)
+        manifest: Mapping[str, Any] | None = wanted.rendered.manifest
         if wanted.target.suspended:
+            manifest = self._kept(wanted, child)
+        if manifest is None:
             return None
-        children, manifest = self._world.children, wanted.rendered.manifest
         try:
-            if not children.settled(manifest, self._child(wanted)):
+            if not children.settled(manifest, child):
                 await children.ensure(manifest)
         except Rejected as refusal:
             return Trouble("InvalidTemplate", refusal.message)
         # What is left over from another plugin directory.
         await self._delete_children(keep=wanted.rendered.name)
         return None
+
+    def _kept(self, wanted: Wanted, child: DaemonSet | None) -> Mapping[str, Any] | None:
+        """What a suspended FlexDriver's child has to stay like; None when that is not known."""
+        if child is not None and child.template_hash == wanted.rendered.template_hash:
+            return wanted.rendered.manifest
+        return self._world.children.known(wanted.rendered.name)
 
     async def _delete_children(self, keep: str = "") -> list[DaemonSet]:
         """Delete the driver's DaemonSets but one; those that are still there."""
@@ -175,17 +187,25 @@ class Reconciler:
                 self._world.flexnodes.drop(node, self.name)
             else:
                 self._world.flexnodes.put(node, after.install)
-        entries = [
-            events.Change(node, before, after.install if after else None)
-            for node, before, after in changes
-        ]
+        entries = [self._told(change) for change in changes]
         metrics.REPAIRS.labels(self.name).inc(sum(map(_fresh_repairs, entries)))
         return events.node_events(entries)
 
-    async def _explain(self, wanted: Wanted) -> None:
-        """Fetch the Warning events that verdicts ask for; their nodes are judged again."""
+    def _told(self, change: Change) -> events.Change:
+        """The change as seen by people: a retry between a failure and what follows is no news."""
+        node, before = change.node, change.before
+        after = change.after.install if change.after else None
+        if after is None or after.state in {State.INSTALLED, State.OUTDATED}:
+            before = self._failures.pop(node, before)
+        elif after.state is State.FAILED:
+            before = self._failures.get(node, before)
+            self._failures[node] = after
+        return events.Change(node, before, after)
+
+    async def _explain(self, wanted: Wanted) -> bool:
+        """Fetch the Warning events that verdicts ask for; whether there were any."""
         now, child = time.time(), self._child(wanted)
-        namespace = self._world.installer.namespace
+        namespace, fetched = self._world.installer.namespace, False
         for subject in self._survey.unexplained(now)[:_EXPLAINED_PER_PASS]:
             if subject:
                 text = await newest_warning(self._world.client, namespace, subject)
@@ -196,6 +216,8 @@ class Reconciler:
             else:
                 continue
             self._survey.explain(subject, text, now)
+            fetched = True
+        return fetched
 
     async def _roll(self, wanted: Wanted) -> None:
         """Replace the pods whose turn it is."""

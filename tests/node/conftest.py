@@ -82,9 +82,7 @@ def resting(_images, tmp_path_factory):
         prepared(kit)
         init = """echo '{"status":"Failure","message":"no storage"}'"""
         folder = tmp_path_factory.mktemp("rest")
-        reference, archive = drivers.archive(
-            folder, "broken", {"/broken": drivers.answering(init)}
-        )
+        reference, archive = drivers.archive(folder, "broken", {"/broken": drivers.answering(init)})
         kit.cluster.load_image(archive)
         kit.apply(flexdriver("hostfile"), flexdriver("broken", reference))
         kit.until_ready("hostfile")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import drivers
 from tests.support.inotify import Appearances
-from tests.support.kit import condition, flexdriver, until
+from tests.support.kit import condition, flexdriver, is_stalled, until
 
 pytestmark = pytest.mark.node
 
@@ -67,11 +67,7 @@ def test_the_node_names_the_reason(kit, seen, name):
 @pytest.mark.parametrize("name", BROKEN)
 def test_the_flexdriver_is_stalled_and_says_where(kit, seen, name):
     _, reason, _ = BROKEN[name]
-    status = until(
-        lambda: (s := kit.flexdriver(name)) and condition(s, "Stalled").get("status") == "True" and s,
-        20,
-        f"{name} is Stalled",
-    )
+    status = kit.until_status(name, is_stalled, "it is Stalled")
     assert condition(status, "Ready")["status"] == "False"
     assert condition(status, "Ready")["reason"] == "NodesFailed"
     assert condition(status, "Reconciling")["status"] == "False"

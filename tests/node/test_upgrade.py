@@ -2,11 +2,12 @@
 
 import threading
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from tests.support import drivers
-from tests.support.kit import condition, flexdriver, until
+from tests.support.kit import flexdriver, is_stalled
 
 pytestmark = pytest.mark.node
 
@@ -22,7 +23,7 @@ class Reader:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -59,11 +60,7 @@ def test_a_version_that_fails_leaves_the_old_one_serving(kit, image, path):
     assert entry["serving"] == before["serving"]
     assert entry["revision"] != before["revision"]
     assert path.read_bytes() == drivers.good("1")
-    until(
-        lambda: condition(kit.flexdriver("moving"), "Stalled").get("status") == "True",
-        20,
-        "the FlexDriver is Stalled",
-    )
+    kit.until_status("moving", is_stalled, "it is Stalled")
 
 
 def test_a_good_version_replaces_it_in_one_step(kit, image, path):

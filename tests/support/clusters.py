@@ -22,7 +22,7 @@ def running(name: str, config: Config | None = None) -> Iterator[Kit]:
         cluster.down()
 
 
-def helm_install(kit: Kit, *values: str) -> None:
+def helm_install(kit: Kit, *values: str, wait: bool = True) -> None:
     """Install the operator as a user does: by its chart, with the images built from this tree."""
     own = [
         "image.repository=localhost/flexvolume-operator",
@@ -40,8 +40,7 @@ def helm_install(kit: Kit, *values: str) -> None:
             str(CHART),
             f"--namespace={OPERATORS}",
             "--create-namespace",
-            "--wait",
-            "--timeout=2m",
+            *(["--wait", "--timeout=2m"] if wait else []),
             *(f"--set={value}" for value in (*own, *values)),
         ]
     )

@@ -10,6 +10,7 @@ import struct
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _HEADER = struct.Struct("iIII")
@@ -27,7 +28,7 @@ class Appearances:
         self._wake, self._woken = os.pipe()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
-    def __enter__(self) -> "Appearances":
+    def __enter__(self) -> Self:
         self._watch("")
         self._thread.start()
         return self
@@ -56,7 +57,7 @@ class Appearances:
                 descriptor, mask, _, length = _HEADER.unpack_from(data)
                 name = data[_HEADER.size : _HEADER.size + length].rstrip(b"\0").decode()
                 data = data[_HEADER.size + length :]
-                full = os.path.join(self._folders.get(descriptor, "?"), name)
+                full = str(Path(self._folders.get(descriptor, "?"), name))
                 self.names.append(full)
                 if mask & _IN_ISDIR:
                     self._watch(full)

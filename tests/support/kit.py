@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from testbed import Cluster
 
@@ -16,7 +16,7 @@ OPERATORS = "flexvolume-system"
 Object = dict[str, Any]
 
 
-def until(condition: Callable[[], T], timeout: float, what: str) -> T:
+def until(condition: Callable[[], T | Literal[False] | None], timeout: float, what: str) -> T:
     """Poll until the condition gives something true; the assertion that fails says what it saw."""
     deadline = time.monotonic() + timeout
     while True:
@@ -103,9 +103,18 @@ class Kit:
             current = status.get("observedGeneration") == found["metadata"]["generation"]
             return status if settled and current and not rolling else None
 
-        found = until(ready, timeout, f"FlexDriver {driver} is Ready")
-        assert found is not None
-        return found
+        return until(ready, timeout, f"FlexDriver {driver} is Ready")
+
+    def until_status(
+        self, driver: str, holds: Callable[[Object], bool], what: str, timeout: float = 20
+    ) -> Object:
+        """The status of a FlexDriver once this holds of it."""
+
+        def held() -> Object | None:
+            status = self.flexdriver(driver)
+            return status if status and holds(status) else None
+
+        return until(held, timeout, f"FlexDriver {driver}: {what}")
 
     def until_failed(self, driver: str, node: str = "node-1", timeout: float = 60) -> Object:
         """The FlexNode's entry once the driver is Failed there."""
@@ -114,14 +123,17 @@ class Kit:
             entry = self.install(driver, node)
             return entry if entry.get("state") == "Failed" else None
 
-        found = until(failed, timeout, f"{driver} is Failed on {node}")
-        assert found is not None
-        return found
+        return until(failed, timeout, f"{driver} is Failed on {node}")
 
 
 def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """One condition of a status; empty if it is not there."""
     return next((c for c in status.get("conditions", ()) if c["type"] == kind), {})
+
+
+def is_stalled(status: Mapping[str, Any]) -> bool:
+    """Whether nothing more will happen by itself."""
+    return bool(condition(status, "Stalled").get("status") == "True")
 
 
 def flexdriver(name: str, image: str = "localhost/hostfile:dev", **spec: Any) -> Object:

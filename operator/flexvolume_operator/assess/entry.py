@@ -44,6 +44,7 @@ def _known(facts: Facts) -> Install:
         driver=target.flexdriver,
         role=target.role,
         path=target.path,
+        state=State.PENDING,
         vendor=target.vendor,
         name=target.driver,
         revision=facts.revision,

@@ -43,6 +43,11 @@ class Children:
         self._collection = collection
         self._answers: dict[str, _Answer] = {}
 
+    def known(self, name: str) -> Mapping[str, Any] | None:
+        """The manifest that this process last applied for the child."""
+        answer = self._answers.get(name)
+        return answer.manifest if answer is not None else None
+
     def settled(self, manifest: Mapping[str, Any], observed: DaemonSet | None) -> bool:
         """Whether the child is as the API server made it of this very manifest."""
         meta = manifest["metadata"]

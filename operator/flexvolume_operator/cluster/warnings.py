@@ -10,6 +10,8 @@ from flexvolume_operator.cluster.client import Client, Json
 from flexvolume_operator.cluster.store import list_whole
 
 _LIMIT: Final = "50"
+# What the event recorder puts before the text when there are many like it.
+_COMBINED: Final = "(combined from similar events): "
 
 
 async def newest_warning(client: Client, namespace: str, uid: str, reason: str = "") -> str:
@@ -17,7 +19,8 @@ async def newest_warning(client: Client, namespace: str, uid: str, reason: str =
     wanted = f"involvedObject.uid={uid},type=Warning" + (f",reason={reason}" if reason else "")
     path = f"/api/v1/namespaces/{namespace}/events"
     events = await list_whole(client, path, fieldSelector=wanted, limit=_LIMIT)
-    return str(max(events, key=_last, default={}).get("message") or "")
+    text = str(max(events, key=_last, default={}).get("message") or "")
+    return text.removeprefix(_COMBINED)
 
 
 def _last(event: Json) -> str:

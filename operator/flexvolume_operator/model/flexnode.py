@@ -52,9 +52,9 @@ class Install(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True)
     driver: str
     role: str
     path: str
+    state: State
     vendor: str = ""
     name: str = ""
-    state: State = State.PENDING
     reason: str = ""
     message: str = ""
     revision: str = ""
@@ -137,9 +137,15 @@ class FlexNode(Struct, frozen=True):
             "status": status
             | {
                 "pluginDir": msgspec.to_builtins(self.plugin_dir),
-                "installs": [msgspec.to_builtins(install) for install in self.installs],
+                "installs": [_wire(install) for install in self.installs],
             },
         }
+
+
+def _wire(install: Install) -> dict[str, Any]:
+    """An entry without what is empty: a server-side apply turns an emptied object into null."""
+    fields: dict[str, Any] = msgspec.to_builtins(install)
+    return {key: value for key, value in fields.items() if value != {}}
 
 
 def flexnode(

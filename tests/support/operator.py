@@ -1,0 +1,122 @@
+"""The operator as a process of this machine, with the rights of its ServiceAccount."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+from tests.support.kit import OPERATORS, Kit, until
+
+USER = f"system:serviceaccount:{OPERATORS}:flexvolume-operator"
+
+
+class Operator:
+    """Started, stopped and killed by tests; its log is in `log`."""
+
+    def __init__(self, kit: Kit, folder: Path) -> None:
+        self.log = folder / "operator.log"
+        self._kubeconfig = folder / "operator.kubeconfig"
+        self._kubeconfig.write_text(yaml.safe_dump(_own_kubeconfig(kit)))
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and return when it says that it is ready."""
+        command = [
+            *(sys.executable, "-m", "flexvolume_operator", "run"),
+            f"--kubeconfig={self._kubeconfig}",
+            f"--lease-namespace={OPERATORS}",
+            f"--listen=127.0.0.1:{self._port}",
+            "--installer-image=localhost/flexvolume-installer:dev",
+            "--identity=test",
+        ]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        until(self._is_ready, 30, f"the operator is ready; its log is {self.log}")
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """SIGKILL."""
+        return self._end(signal.SIGKILL)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of a request to its own server."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self._port}{path}", timeout=5
+            ) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, line: str) -> float:
+        """The value of one series, such as `name{label="x"}`; 0.0 if it is not there."""
+        for found in self.get("/metrics")[1].splitlines():
+            name, _, value = found.rpartition(" ")
+            if name == line:
+                return float(value)
+        return 0.0
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log.read_text()
+        try:
+            return self.get("/readyz")[0] == 200 and self.metric("flexvolume_leader") == 1
+        except OSError:
+            return False
+
+    def _end(self, how: signal.Signals) -> int:
+        if self._process is None or self._process.poll() is not None:
+            return 0
+        self._process.send_signal(how)
+        code = self._process.wait(timeout=20)
+        self._process = None
+        return code
+
+
+def _own_kubeconfig(kit: Kit) -> dict[str, object]:
+    """The administrator's kubeconfig with the ServiceAccount's token in place of the rights."""
+    found = yaml.safe_load(kit.kubeconfig.read_text())
+    account = ["flexvolume-operator", f"--namespace={OPERATORS}", "--duration=4h"]
+    token = kit.cluster.kubectl("create", "token", *account).strip()
+    return {**found, "users": [{"name": found["users"][0]["name"], "user": {"token": token}}]}
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def requests(kit: Kit, since: int = 0) -> list[dict[str, object]]:
+    """The operator's requests from the audit log, beginning at a byte of it."""
+    with kit.cluster.audit_log.open() as log:
+        log.seek(since)
+        entries = [json.loads(line) for line in log if line.endswith("\n")]
+    return [entry for entry in entries if entry["user"]["username"] == USER]
+
+
+def changes(kit: Kit, since: int) -> list[tuple[str, str, str]]:
+    """Its writes but those to the Lease: verb, resource with subresource, name."""
+    return [
+        (
+            str(entry["verb"]),
+            "/".join(filter(None, (ref["resource"], ref.get("subresource", "")))),
+            ref.get("name", ""),
+        )
+        for entry in requests(kit, since)
+        if isinstance(ref := entry.get("objectRef"), dict)
+        and entry["verb"] in {"create", "update", "patch", "delete"}
+        and ref["resource"] != "leases"
+        and "dryRun=All" not in str(entry["requestURI"])
+    ]
