@@ -1,9 +1,15 @@
 """Talks to the API server about our own kinds the way a user does: YAML in, message out."""
 
 import json
-import subprocess
+import re
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+import pytest
+
+from testbed import ClusterError
+from testbed.api import connect
+from tests.support.kit import Kit
 
 CRDS = Path(__file__).resolve().parents[2] / "crds"
 
@@ -12,20 +18,13 @@ Object = dict[str, Any]
 _STDIN = ("--validate=strict", "--filename=-")
 
 
-class Cluster(Protocol):
-    """What these tests need of a test cluster."""
-
-    def kubectl(self, *args: str, input: str | None = None) -> subprocess.CompletedProcess[str]:  # noqa: A002
-        """Run kubectl as the administrator, whatever its exit code."""
-
-
-def install_crds(cluster: Cluster) -> None:
+def install_crds(cluster: Kit) -> None:
     """Create or update our kinds and wait until they are served."""
     ok(cluster, "apply", "--server-side", "--force-conflicts", "--filename", str(CRDS))
     ok(cluster, "wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRDS))
 
 
-def ok(cluster: Cluster, *args: str, stdin: str | None = None) -> str:
+def ok(cluster: Kit, *args: str, stdin: str | None = None) -> str:
     """Standard output of a kubectl command that has to succeed."""
     done = cluster.kubectl(*args, input=stdin)
     assert done.returncode == 0, done.stderr
@@ -43,16 +42,26 @@ def flexdriver(name: str = "nfs", /, **spec: Any) -> Object:
     }
 
 
-def created(cluster: Cluster, body: Object, *, dry_run: bool = True) -> Object:
+def created(cluster: Kit, body: Object, *, dry_run: bool = True) -> Object:
     """The object as the API server stores it, or with `dry_run` would store it."""
-    how = "--dry-run=server" if dry_run else "--dry-run=none"
-    text = ok(cluster, "create", how, *_STDIN, "--output=json", stdin=json.dumps(body))
-    stored: Object = json.loads(text)
+    stored: Object = json.loads(_post(cluster, body, dry_run=dry_run))
     return stored
 
 
-def refusal(cluster: Cluster, body: Object, verb: str = "create") -> str:
+def refusal(cluster: Kit, body: Object, verb: str = "create") -> str:
     """What the API server says to an object that it must not take."""
+    if verb == "create":
+        with pytest.raises(ClusterError) as refused:
+            _post(cluster, body, dry_run=True)
+        status: Object = json.loads(re.split(r" was answered 4\d\d: ", str(refused.value))[1])
+        return str(status["message"])
     done = cluster.kubectl(verb, "--dry-run=server", *_STDIN, input=json.dumps(body))
     assert done.returncode != 0, f"accepted: {body}"
     return done.stderr
+
+
+def _post(cluster: Kit, body: Object, *, dry_run: bool) -> bytes:
+    """Create as kubectl does, without the time that a hundred runs of it take."""
+    path = f"/apis/{body['apiVersion']}/{body['kind'].lower()}s?fieldValidation=Strict"
+    with connect(cluster.cluster.layout) as api:
+        return api.request("POST", path + ("&dryRun=All" if dry_run else ""), body)
