@@ -35,7 +35,8 @@ func runKilled(args []string, nth int) (killed bool, err error) {
 	pid, err := syscall.ForkExec("/proc/self/exe", append([]string{"installer"}, args...), &syscall.ProcAttr{
 		Env:   []string{beProgram + "=1"},
 		Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
-		Sys:   &syscall.SysProcAttr{Ptrace: true},
+		// A group of its own, to wait for without taking other tests' children.
+		Sys: &syscall.SysProcAttr{Ptrace: true, Setpgid: true},
 	})
 	if err != nil {
 		return false, err
@@ -44,8 +45,7 @@ func runKilled(args []string, nth int) (killed bool, err error) {
 	inside := map[int]bool{} // threads between entry and exit of a system call
 	for count, started := 0, false; ; {
 		var status syscall.WaitStatus
-		const thisThreadsOnly = 0x20000000
-		tid, err := syscall.Wait4(-1, &status, syscall.WALL|thisThreadsOnly, nil)
+		tid, err := syscall.Wait4(-pid, &status, syscall.WALL, nil)
 		if err != nil {
 			return killed, err
 		}

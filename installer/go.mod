@@ -1,6 +1,6 @@
 module flexvolume.io/installer
 
-go 1.26.8
+go 1.26
 
 require github.com/fsnotify/fsnotify v1.9.0
 

@@ -64,17 +64,22 @@ var failing = map[string]struct {
 	"an interpreter that the kernel refuses": {"#!/etc/garbage\n", report.WrongArchitecture, []string{"exec format error"}},
 }
 
+// addBadInterpreters puts on a node what two of the drivers ask for.
+func addBadInterpreters(n *node) {
+	n.t.Helper()
+	testkit.Write(n.t, n.root+"/etc/garbage", "\x7fELF garbage")
+	if err := os.Chmod(testkit.Write(n.t, n.root+"/etc/no-x", ""), 0o644); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
 func TestDriversThatFailAreNeverVisibleAndNameTheirReason(t *testing.T) {
 	t.Parallel()
 	for name, test := range failing {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
-			testkit.Write(t, n.root+"/etc/no-x", "")
-			if err := os.Chmod(n.root+"/etc/no-x", 0o644); err != nil {
-				t.Fatal(err)
-			}
-			testkit.Write(t, n.root+"/etc/garbage", "\x7fELF garbage")
+			addBadInterpreters(n)
 			kubelet := newKubelet(t, n.plugins())
 			out := n.newPod("pod-1", "nfs", "r1", test.driver).install("--timeout=1s")
 			out.wantFailure(t, test.reason, test.words...)
@@ -93,11 +98,7 @@ func TestAFailingNewVersionLeavesTheOldOneServing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := newNode(t)
-			testkit.Write(t, n.root+"/etc/no-x", "")
-			if err := os.Chmod(n.root+"/etc/no-x", 0o644); err != nil {
-				t.Fatal(err)
-			}
-			testkit.Write(t, n.root+"/etc/garbage", "\x7fELF garbage")
+			addBadInterpreters(n)
 			old := n.newPod("pod-1", "nfs", "r1", testkit.GoodScript("1")).mustInstall()
 			before, _ := os.Stat(n.exec())
 			kubelet := newKubelet(t, n.plugins())
@@ -164,7 +165,9 @@ func TestPluginDirIsNeverMade(t *testing.T) {
 		t.Error("/opt was made")
 	}
 	testkit.Write(t, n.root+"/etc/file", "")
-	p.install("--plugin-dir=/etc/file").wantFailure(t, report.PluginDirNotFound, "not a directory")
+	for _, path := range []string{"/etc/file", "/etc/file/exec"} {
+		p.install("--plugin-dir="+path).wantFailure(t, report.PluginDirNotFound, "not a directory")
+	}
 	if err := os.Symlink("/gone", n.root+"/etc/link"); err != nil {
 		t.Fatal(err)
 	}
@@ -206,6 +209,22 @@ func TestAnImmutableDirectoryIsHostAccessDenied(t *testing.T) {
 	out.wantFailure(t, report.HostAccessDenied, "operation not permitted")
 	if out.Serving.Revision != "r1" {
 		t.Errorf("serving %+v", out.Serving)
+	}
+	n.nothingLeft("[example.com~nfs]")
+}
+
+func TestARecordDoesNotChangeWhenTheFileCannot(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.newPod("pod-1", "nfs", "r1", testkit.GoodScript("1")).mustInstall()
+	if err := os.Remove(n.exec()); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Write(t, filepath.Join(n.exec(), "somebody's"), "")
+	n.newPod("pod-2", "nfs", "r2", testkit.GoodScript("2")).install().
+		wantFailure(t, report.PublishFailed, "directory not empty")
+	if r := n.record(); r.InstallID != "pod-1" {
+		t.Errorf("record %+v", r)
 	}
 	n.nothingLeft("[example.com~nfs]")
 }

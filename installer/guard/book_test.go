@@ -107,15 +107,16 @@ func TestTheBookOutlivesARestart(t *testing.T) {
 
 func TestTheLogIsShort(t *testing.T) {
 	var text strings.Builder
-	l := log{to: &text}
+	l := log{to: &text, last: map[string]string{}}
 	for range 3 {
-		l.state("standing down")
+		l.about("watch", "no inotify")
+		l.about("place", "standing down")
 	}
 	for i := range 15 {
 		l.repair(at(time.Duration(i)*100*time.Millisecond), "content changed")
 	}
-	l.state("standing down")
-	want := "guard: standing down\nguard: repaired: content changed\n" +
+	l.about("place", "standing down")
+	want := "guard: no inotify\nguard: standing down\nguard: repaired: content changed\n" +
 		"guard: repaired: content changed (and 9 repairs before)\nguard: standing down\n"
 	if text.String() != want {
 		t.Errorf("%s", text.String())

@@ -105,7 +105,7 @@ func begin(o Options) (*guard, error) {
 		keeper:  keeper{place: at, payload: payload, record: *recorded, origin: origin},
 		watch:   watch{place: at},
 		book:    b,
-		log:     log{to: o.Log},
+		log:     log{to: o.Log, last: map[string]string{}},
 		retry:   firstTry,
 	}, nil
 }
@@ -115,7 +115,7 @@ func (g *guard) look() (replaced bool) {
 	g.last = time.Now()
 	g.next = g.last.Add(slow)
 	if err := g.watch.ensure(); err != nil {
-		g.log.state("no inotify (%v): looking every %s", err, polling)
+		g.log.about("watch", "no inotify (%v): looking every %s", err, polling)
 		g.next = g.last.Add(polling)
 	}
 	if !g.last.Before(g.deep) {
@@ -133,11 +133,13 @@ func (g *guard) look() (replaced bool) {
 		g.soon(gap) // the repair may have made a directory that is not watched yet
 	case err == nil:
 		g.well(now)
+		g.log.forget("place")
 	case errors.Is(err, errReplaced):
-		g.log.state("%v", err)
+		g.log.about("place", "%v", err)
 		return true
 	case errors.Is(err, errNotOurs):
-		g.log.state("standing down: %v", err)
+		g.well(now)
+		g.log.about("place", "standing down: %v", err)
 	case errors.Is(err, place.ErrBusy):
 		g.soon(gap)
 	default:
@@ -154,7 +156,7 @@ func (g *guard) well(now time.Time) {
 }
 
 func (g *guard) fail(f *report.Failure, now time.Time) {
-	g.log.state("cannot repair: %v", f)
+	g.log.about("place", "cannot repair: %v", f)
 	g.failure = f
 	g.book.failing(f.Reason, now)
 	g.save()
@@ -188,7 +190,7 @@ func (g *guard) wait(ctx context.Context) bool {
 
 func (g *guard) save() {
 	if err := g.book.save(g.Book); err != nil {
-		g.log.state("cannot keep the count of repairs: %v", err)
+		g.log.about("book", "cannot keep the count of repairs: %v", err)
 	}
 }
 

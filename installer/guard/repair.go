@@ -73,10 +73,14 @@ func (k *keeper) stillThere() error {
 	return nil
 }
 
-// explain turns the failure of a repair into errReplaced when that is the reason for it.
+// explain finds what is behind the failure of a repair: a replaced plugin directory, or somebody
+// who removes or makes things at the same time, such as rm -rf, after whom it succeeds.
 func (k *keeper) explain(err error) error {
-	if k.stillThere() == errReplaced {
+	switch {
+	case k.stillThere() == errReplaced:
 		return errReplaced
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrExist):
+		return place.ErrBusy
 	}
 	return err
 }
@@ -173,7 +177,7 @@ func (k *keeper) repairAround(staged *stage.Stage, now place.Current) error {
 func (k *keeper) fill(staged *stage.Stage) error {
 	pristine, err := hostfs.OpenRegular(k.payload.Driver())
 	if err != nil {
-		return err
+		return report.Failf(report.InternalError, "the guard's own copy of the driver: %v", err)
 	}
 	defer pristine.Close()
 	sum, err := staged.Fill(pristine)

@@ -15,7 +15,6 @@ import (
 type watch struct {
 	place   place.Place
 	watcher *fsnotify.Watcher
-	seen    os.FileInfo // the driver's directory that is being watched
 }
 
 // ensure starts or renews the watches; called before each look, so that no change falls between.
@@ -37,27 +36,23 @@ func (w *watch) ensure() error {
 	return err
 }
 
+// ensureDriver watches whatever directory is at the path now; adding the same one again is nothing.
 func (w *watch) ensureDriver() error {
 	info, err := os.Lstat(w.place.Dir())
 	if err != nil || !info.IsDir() {
 		return nil // its arrival is heard in the plugin directory
 	}
-	if w.seen != nil && !os.SameFile(info, w.seen) {
-		_ = w.watcher.Remove(w.place.Dir()) // of the old directory; gone with it or not
+	if err := w.watcher.Add(w.place.Dir()); !os.IsNotExist(err) {
+		return err
 	}
-	w.seen = info
-	err = w.watcher.Add(w.place.Dir())
-	if os.IsNotExist(err) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 func (w *watch) close() {
 	if w.watcher != nil {
 		w.watcher.Close()
 	}
-	w.watcher, w.seen = nil, nil
+	w.watcher = nil
 }
 
 func (w *watch) events() <-chan fsnotify.Event {

@@ -5,9 +5,7 @@ package install
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -52,7 +50,7 @@ type run struct {
 }
 
 // Run installs and reports. It never panics: whatever happens has to reach the operator.
-func Run(ctx context.Context, o Options) (result report.Report) {
+func Run(ctx context.Context, o Options) report.Report {
 	r := &run{Options: o, root: hostfs.Root(o.Host)}
 	r.report = report.Report{
 		Component: report.Install,
@@ -60,17 +58,26 @@ func Run(ctx context.Context, o Options) (result report.Report) {
 		Revision:  o.Revision,
 		Path:      r.publicPath(),
 	}
-	defer func() {
-		if fault := recover(); fault != nil {
-			r.report.Fail(report.Failf(report.InternalError, "panic: %v", fault))
-		}
-		result = r.report
-	}()
-	if err := r.steps(ctx); err != nil {
+	err := safely(func() error { return r.steps(ctx) })
+	if err != nil {
 		r.report.Fail(report.AsFailure(err))
 	}
-	r.report.Serving = r.serving()
+	// Also after a failure, of the installer itself too, people must know what a kubelet finds.
+	_ = safely(func() error {
+		r.report.Serving, err = r.serving()
+		return err
+	})
 	return r.report
+}
+
+// safely turns a panic into an error.
+func safely(do func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("panic: %v", fault)
+		}
+	}()
+	return do()
 }
 
 // publicPath is the executable's path as the kubelet knows it.
@@ -181,49 +188,10 @@ func (r *run) record(now place.Current) record.Record {
 	}
 }
 
-// serving looks once more at what lies there, also after a failure.
-func (r *run) serving() report.Serving {
-	if r.dir == "" {
-		return report.Serving{}
+func (r *run) serving() (report.Serving, error) {
+	if r.dir == "" { // the plugin directory was not found
+		return report.Serving{}, nil
 	}
 	now, err := r.place.Inspect()
-	if err != nil {
-		return report.Serving{}
-	}
-	return now.Serving()
-}
-
-// locate finds the plugin directory on the node; it is never made here.
-func (r *run) locate() error {
-	if info, err := os.Stat(r.Host); err != nil || !info.IsDir() {
-		return fmt.Errorf("the node's root is not mounted at %s", r.Host)
-	}
-	dir, err := r.root.Resolve(r.PluginDir)
-	if err == nil {
-		err = isDirectory(r.root.Real(dir))
-	}
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNoDirectory) {
-		return report.Failf(report.PluginDirNotFound,
-			"%s: %v; a kubelet makes its plugin directory when it starts, so this is not the kubelet's: "+
-				"set spec.pluginDir or the operator's --volume-plugin-dir to the directory the kubelet uses",
-			r.PluginDir, err)
-	}
-	if err != nil {
-		return report.FromHost(err, "reading the plugin directory")
-	}
-	mount, err := hostfs.MountOf(r.root.Real(dir))
-	switch {
-	case err != nil:
-		return report.FromHost(err, "reading the plugin directory")
-	case mount.ReadOnly:
-		return report.Failf(report.PluginDirReadOnly,
-			"%s is on a read-only mount; give the kubelet a volumePluginDir that can be written", r.PluginDir)
-	case mount.NoExec:
-		return report.Failf(report.PluginDirNoExec,
-			"%s is on a mount with noexec, from which the kubelet cannot run a driver; remount it with exec "+
-				"or give the kubelet another volumePluginDir", r.PluginDir)
-	}
-	r.dir = dir
-	r.place = place.Place{PluginDir: r.root.Real(dir), Vendor: r.Vendor, Driver: r.Driver}
-	return nil
+	return now.Serving(), err
 }

@@ -10,16 +10,6 @@ import (
 	"flexvolume.io/installer/report"
 )
 
-var errNoDirectory = errors.New("not a directory")
-
-func isDirectory(path string) error {
-	info, err := os.Stat(path)
-	if err == nil && !info.IsDir() {
-		return errNoDirectory
-	}
-	return err
-}
-
 // openSource opens the driver in its own image; links in the image are the image's business.
 func openSource(path string) (*os.File, error) {
 	info, err := os.Stat(path)

@@ -24,12 +24,10 @@ func Put(p place.Place, s *stage.Stage, now place.Current, r record.Record) (cha
 	if err := s.PutRecord(r); err != nil {
 		return false, err
 	}
-	if now.Dir.Kind == place.Absent && s.Dir() != "" {
-		// Never over an existing directory, though rename(2) takes an empty one: older kubelets hear
-		// of the replaced directory's end after the arrival of the new one, and drop the driver.
-		return true, putWhole(p, s)
+	if now.Dir.Kind == place.Absent {
+		return true, putNew(p, s)
 	}
-	if err := prepareDir(p, now); err != nil {
+	if err := closeDir(p, now); err != nil {
 		return false, err
 	}
 	if err := move(s.Record(), p.Record()); err != nil {
@@ -44,21 +42,34 @@ func Put(p place.Place, s *stage.Stage, now place.Current, r record.Record) (cha
 	return true, nil
 }
 
-func putWhole(p place.Place, s *stage.Stage) error {
-	if err := hostfs.Rename(s.Dir(), p.Dir()); err != nil {
+// putNew makes the driver's directory. It is never done over an existing one, though rename(2)
+// takes an empty one: older kubelets hear of the replaced directory's end after the arrival of the
+// new one, and drop the driver.
+func putNew(p place.Place, s *stage.Stage) error {
+	if s.Dir() != "" {
+		err := hostfs.Rename(s.Dir(), p.Dir())
+		if err == nil {
+			err = hostfs.SyncDir(filepath.Dir(s.Dir()))
+		}
+		return errors.Join(err, hostfs.SyncDir(p.PluginDir))
+	}
+	// From here on a kubelet may look for the driver at any time, so the disk has to wait.
+	if err := os.Mkdir(p.Dir(), place.DirMode); err != nil {
 		return err
 	}
-	return errors.Join(hostfs.SyncDir(p.PluginDir), hostfs.SyncDir(filepath.Dir(s.Dir())))
+	err := hostfs.Rename(s.Record(), p.Record())
+	if err == nil {
+		err = hostfs.Rename(s.Driver(), p.Exec())
+	}
+	if err != nil {
+		_ = os.Remove(p.Record())
+		return errors.Join(err, os.Remove(p.Dir())) // a kubelet would try an empty one for ever
+	}
+	return errors.Join(hostfs.SyncDir(p.Dir()), hostfs.SyncDir(p.PluginDir))
 }
 
-// prepareDir makes the driver's directory, or takes write permission from everybody but root.
-func prepareDir(p place.Place, now place.Current) error {
-	if now.Dir.Kind == place.Absent {
-		if err := os.Mkdir(p.Dir(), place.DirMode); err != nil {
-			return err
-		}
-		return hostfs.SyncDir(p.PluginDir)
-	}
+// closeDir takes write permission from everybody but root.
+func closeDir(p place.Place, now place.Current) error {
 	if mode := SafeDirMode(now.Dir.Mode); mode != now.Dir.Mode {
 		return os.Chmod(p.Dir(), mode)
 	}

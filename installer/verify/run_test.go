@@ -62,6 +62,19 @@ func TestABackgroundProcessThatLetsGoOfTheOutputIsNoHang(t *testing.T) {
 	}
 }
 
+func TestNothingThatInitStartedOutlivesIt(t *testing.T) {
+	root := testkit.NewHost(t)
+	testkit.Write(t, root+"/driver", "#!/bin/sh\nsleep 1000 >/dev/null 2>&1 &\necho $! > /tmp/pid\n"+testkit.GoodReply+"\n")
+	if _, err := (Init{Root: hostfs.Root(root), Driver: "/driver", Timeout: time.Minute}).Verify(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stat := "/proc/" + strings.TrimSpace(testkit.Read(t, root+"/tmp/pid")) + "/stat"
+	testkit.Until(t, "the background process is dead", func() bool {
+		data, err := os.ReadFile(stat)
+		return err != nil || strings.Contains(string(data), ") Z ")
+	})
+}
+
 func TestInitEndsWithThePod(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
