@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from flexvolume_operator import metrics
 from flexvolume_operator.cluster import flexdrivers
 from flexvolume_operator.cluster.children import Children
 from flexvolume_operator.cluster.client import ApiError, Client, Json, load_configuration
@@ -31,61 +30,12 @@ from flexvolume_operator.model.wire import DAEMONSETS, NODES, PODS
 from flexvolume_operator.reconcile import Reconciler, World
 from flexvolume_operator.render.daemonset import Installer
 from flexvolume_operator.settings import Settings
+from flexvolume_operator.worker import Worker
 
 _LEASE: Final = "flexvolume-operator"
 # kopf delivers FlexDrivers; this finds what it may have missed, and shows if it has died.
 _RESYNC: Final = 60.0
-# Changes come in bursts; a pass for each would only repeat the one before.
-_BURST: Final = 0.02
-_BACKOFF_LIMIT: Final = 30.0
 _LOG: Final = logging.getLogger(__name__)
-
-
-class Worker:
-    """The task of one FlexDriver: passes, one after the other, whenever there is a reason to."""
-
-    def __init__(self, reconciler: Reconciler) -> None:
-        self.reconciler = reconciler
-        self._woken = asyncio.Event()
-        self._woken.set()
-        self.task: asyncio.Task[None] | None = None
-
-    def wake(self, node: str = "") -> None:
-        """Something changed; on this node, if one is named."""
-        if node:
-            self.reconciler.mark(node)
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Reconcile for ever; a failed pass is tried again with back-off."""
-        failures = 0
-        while True:
-            self._woken.clear()
-            due, result = await self._pass()
-            failures = 0 if result == "success" else failures + 1
-            metrics.RECONCILES.labels(result).inc()
-            if failures:
-                limit = min(0.5 * 2**failures, _BACKOFF_LIMIT)
-                await asyncio.sleep(limit * random.uniform(0.5, 1.0))  # noqa: S311
-                continue
-            try:
-                await asyncio.wait_for(self._woken.wait(), due)
-            except TimeoutError:
-                continue
-            await asyncio.sleep(_BURST)
-
-    async def _pass(self) -> tuple[float | None, str]:
-        started = time.monotonic()
-        try:
-            return await self.reconciler.reconcile(), "success"
-        except ApiError as error:
-            _LOG.warning("FlexDriver %s: %s", self.reconciler.name, error)
-        except Exception:  # noqa: BLE001
-            # One FlexDriver that trips over a mistake of ours must not stop the others.
-            _LOG.exception("FlexDriver %s: pass failed", self.reconciler.name)
-        finally:
-            metrics.RECONCILE_SECONDS.observe(time.monotonic() - started)
-        return None, "error"
 
 
 class Controller:
@@ -97,6 +47,7 @@ class Controller:
         self._health = Health()
         self._workers: dict[str, Worker] = {}
         self._versions: dict[str, str] = {}
+        self._missed_since: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._web: web.AppRunner | None = None
         self._clients: list[Client] = []
@@ -137,7 +88,11 @@ class Controller:
             await self._web.cleanup()
 
     def flexdriver_changed(self, body: Json, *, gone: bool) -> None:
-        """A FlexDriver as it is now, or as it last was when it is gone."""
+        """A FlexDriver as kopf delivers it: as it is now, or as it last was when it is gone."""
+        self._missed_since = None
+        self._take_in(body, gone=gone)
+
+    def _take_in(self, body: Json, *, gone: bool = False) -> None:
         name = body["metadata"]["name"]
         self._versions[name] = body["metadata"]["resourceVersion"]
         if gone:
@@ -216,9 +171,10 @@ class Controller:
             recorder=Recorder(client),
             rivals=self._rivals,
         )
-        self._health.watches = {name: store.silence for name, store in stores.items()}
+        ages = {name: store.silence for name, store in stores.items()}
+        self._health.watches = ages | {"flexdrivers": self._lag}
         for body in known:
-            self.flexdriver_changed(body, gone=False)
+            self._take_in(body)
         self._spawn(flexnodes.run())
         self._spawn(self._resync(client))
 
@@ -226,17 +182,34 @@ class Controller:
         """Take in FlexDrivers whose change kopf did not deliver."""
         while True:
             await asyncio.sleep(_RESYNC * random.uniform(0.9, 1.1))  # noqa: S311
+            before = dict(self._versions)
             try:
-                known = await list_whole(client, flexdrivers.COLLECTION)
+                bodies = await list_whole(client, flexdrivers.COLLECTION)
             except ApiError as error:
                 _LOG.warning("FlexDrivers not listed: %s", error)
                 continue
-            for body in known:
-                name = body["metadata"]["name"]
-                if self._versions.get(name) != body["metadata"]["resourceVersion"]:
-                    self.flexdriver_changed(body, gone=False)
-            for name in self._workers.keys() - {body["metadata"]["name"] for body in known}:
-                self._flexdriver_gone(name)
+            listed = {body["metadata"]["name"]: body for body in bodies}
+            for name in before.keys() | listed.keys():
+                # What kopf delivered meanwhile may be newer than the list.
+                if self._versions.get(name) == before.get(name):
+                    self._compare(name, listed.get(name), before.get(name))
+
+    def _compare(self, name: str, listed: Json | None, version: str | None) -> None:
+        """Take in what the list shows and kopf did not deliver."""
+        if listed is None:
+            missed = name in self._workers
+            self._versions.pop(name, None)
+            self._flexdriver_gone(name)
+        else:
+            missed = listed["metadata"]["resourceVersion"] != version
+            if missed:
+                self._take_in(listed)
+        if missed and self._missed_since is None:
+            self._missed_since = time.monotonic()
+
+    def _lag(self) -> float:
+        """Seconds since a change was found that kopf has not delivered, with nothing since."""
+        return 0.0 if self._missed_since is None else time.monotonic() - self._missed_since
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         changed = new or old
