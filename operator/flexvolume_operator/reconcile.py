@@ -36,6 +36,8 @@ from flexvolume_operator.survey import Change, Survey
 
 # Warning events fetched in one pass: a broken node pool must not turn into a flood of requests.
 _EXPLAINED_PER_PASS: Final = 10
+# Seconds until a refused child is tried again: nothing tells when a namespace or a right is there.
+_REFUSED_AGAIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Reconciler:
             news += self._observe(wanted)
         await self._roll(wanted)
         due = await self._report(self._conclude(wanted, refusal), news)
-        return _soonest(due, self._until_deadline())
+        return _soonest(due, self._until_deadline(), _REFUSED_AGAIN if refusal else None)
 
     def gone(self) -> None:
         """The FlexDriver does not exist any more: forget it everywhere."""
@@ -153,7 +155,7 @@ class Reconciler:
             if not children.settled(manifest, child):
                 await children.ensure(manifest)
         except Rejected as refusal:
-            return Trouble("InvalidTemplate", refusal.message)
+            return Trouble(refusal.reason, refusal.message)
         # What is left over from another plugin directory.
         await self._delete_children(keep=wanted.rendered.name)
         return None

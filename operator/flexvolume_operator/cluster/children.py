@@ -19,11 +19,16 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class Rejected(Exception):
-    """The API server will not have this child: `message` is its own text."""
+    """The API server will not have this child.
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    `reason` is InvalidTemplate when the manifest is at fault, ApplyFailed when the namespace is
+    missing or a right is; `message` is the API server's own text.
+    """
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.message)
+        self.reason = "InvalidTemplate" if error.status in {400, 422} else "ApplyFailed"
+        self.message = error.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Children:
             child = await self._client.apply(path, manifest, manager=FIELD_MANAGER)
         except ApiError as error:
             if error.status in {400, 403, 404, 422}:
-                raise Rejected(error.message) from error
+                raise Rejected(error) from error
             raise
         intruders = strangers(child)
         if intruders:

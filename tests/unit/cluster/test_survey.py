@@ -1,0 +1,111 @@
+"""Verdicts are made anew only where something happened."""
+
+from msgspec.structs import replace
+
+from flexvolume_operator.assess.placement import Matcher
+from flexvolume_operator.cluster.podindex import PodIndex
+from flexvolume_operator.model.flexnode import State
+from flexvolume_operator.model.names import directory_hash
+from flexvolume_operator.model.objects import Container, Pod, Running, Terminated
+from flexvolume_operator.survey import Survey
+from tests.unit.builders import BOOT, NEW, NODE, NOW, TARGET, flexdriver, report
+
+MATCHER = Matcher(flexdriver().spec.placement)
+POD = Pod(
+    name="nfs-x",
+    uid="u-pod",
+    node="n1",
+    flexdriver="nfs",
+    directory=directory_hash(TARGET.plugin_dir),
+    revision=NEW,
+    template=TARGET.template,
+    created=NOW - 10,
+    started=NOW - 9,
+    scheduled=True,
+    phase="Running",
+    tools=Container(Terminated(0, finished_at=NOW - 8)),
+    install=Container(Terminated(0, message=report(), finished_at=NOW - 7)),
+    guard=Container(Running(NOW - 6), ready=True),
+)
+
+
+def survey(nodes, pods):
+    index = PodIndex()
+    for pod in pods:
+        index.changed(None, pod)
+    return Survey("nfs", nodes, index, lambda _node, _target: None), index
+
+
+def test_only_marked_nodes_are_judged():
+    nodes = {"n1": NODE, "n2": replace(NODE, name="n2")}
+    found, _ = survey(nodes, [POD])
+    found.mark("n1")
+    (change,) = found.judge(TARGET, MATCHER, NOW)
+    assert (change.node, change.after.state) == ("n1", State.INSTALLED)
+    assert found.judge(TARGET, MATCHER, NOW) == []
+
+
+def test_the_same_verdict_again_is_no_change():
+    found, _ = survey({"n1": NODE}, [POD])
+    found.mark_all()
+    assert len(found.judge(TARGET, MATCHER, NOW)) == 1
+    found.mark_all()
+    assert found.judge(TARGET, MATCHER, NOW + 1) == []
+
+
+def test_a_deadline_marks_its_node():
+    found, _ = survey({"n1": NODE}, [])
+    found.mark("n1")
+    (before,) = found.judge(TARGET, MATCHER, NOW)
+    assert before.after.state is State.PENDING
+    assert found.deadline == NOW + 15
+    found.judge(TARGET, MATCHER, NOW + 15)
+    assert found.unexplained(NOW + 15) == [""]
+
+
+def test_an_explanation_is_fetched_once_and_judged():
+    found, _ = survey({"n1": NODE}, [])
+    found.mark("n1")
+    found.judge(TARGET, MATCHER, NOW)
+    found.judge(TARGET, MATCHER, NOW + 15)
+    found.explain("", "forbidden: exceeded quota", NOW + 15)
+    assert found.unexplained(NOW + 16) == []
+    (change,) = found.judge(TARGET, MATCHER, NOW + 16)
+    assert (change.after.state, change.after.install.reason) == (State.FAILED, "PodRejected")
+    assert "exceeded quota" in change.after.install.message
+
+
+def test_an_explanation_does_not_outlive_what_it_explains():
+    found, index = survey({"n1": NODE}, [])
+    found.mark("n1")
+    found.judge(TARGET, MATCHER, NOW)
+    found.judge(TARGET, MATCHER, NOW + 15)
+    found.explain("", "forbidden: exceeded quota", NOW + 15)
+    index.changed(None, POD)
+    found.mark("n1")
+    found.judge(TARGET, MATCHER, NOW + 16)
+    index.changed(POD, None)
+    found.mark("n1")
+    found.judge(TARGET, MATCHER, NOW + 17)
+    (change,) = found.judge(TARGET, MATCHER, NOW + 40) or [None]
+    assert change is None or change.after.install.reason != "PodRejected"
+
+
+def test_a_node_that_goes_or_is_not_meant_any_more_is_a_change_to_nothing():
+    nodes = {"n1": NODE}
+    found, _ = survey(nodes, [POD])
+    found.mark("n1")
+    found.judge(TARGET, MATCHER, NOW)
+    del nodes["n1"]
+    found.mark("n1")
+    (change,) = found.judge(TARGET, MATCHER, NOW + 1)
+    assert change.before.boot_id == BOOT
+    assert change.after is None
+    assert found.verdicts == {}
+
+
+def test_a_pod_of_another_directory_is_not_this_targets():
+    found, _ = survey({"n1": NODE}, [replace(POD, directory="another")])
+    found.mark("n1")
+    (change,) = found.judge(TARGET, MATCHER, NOW)
+    assert change.after.pod is None
