@@ -28,8 +28,19 @@ kubeconfig: ## Print the path of the demo cluster's kubeconfig
 
 ##@ Tests
 
-.PHONY: test test-unit test-packaging test-installer test-examples test-chart test-testbed test-cluster test-node
-test: test-unit test-packaging test-installer test-examples test-chart test-testbed test-cluster test-node ## Run every test, the fast ones first
+.PHONY: test test-machine test-unit test-packaging test-installer test-examples test-chart test-testbed test-cluster test-node prepare
+test: test-unit test-packaging test-installer test-examples test-chart ## Run every test, the fast ones first
+	@echo "Real kubelets beside real API servers, which both mostly wait; the output of each comes when it is done (4 to 5 minutes)"
+	@$(MAKE) --jobs=2 --output-sync=target test-node test-machine
+
+# One lane of the two, so that no more than two things run at once.
+test-machine:
+	@$(MAKE) test-testbed
+	@$(MAKE) test-cluster
+
+prepare: ## Install packages and build programs and images for the test cluster, if that is not done
+	@$(env) python -m testbed prepare
+	@$(env) python -m testbed images >/dev/null
 
 test-unit: ## Test the operator's pure code
 	@$(pytest) tests/unit
@@ -43,16 +54,16 @@ test-installer: ## Test the node program
 test-examples: ## Test the example drivers with real mounts
 	@$(pytest) tests/examples
 
-test-chart: ## Render the Helm chart and check what comes out
+test-chart: prepare ## Render the Helm chart and check what comes out
 	@$(pytest) tests/chart
 
-test-testbed: ## Test the test cluster itself
+test-testbed: prepare ## Test the test cluster itself
 	@$(pytest) tests/testbed
 
-test-cluster: ## Test against a real API server
+test-cluster: prepare ## Test against a real API server
 	@$(pytest) tests/cluster
 
-test-node: ## Test with real kubelets
+test-node: prepare ## Test with real kubelets
 	@$(pytest) tests/node
 
 ##@ Checks
