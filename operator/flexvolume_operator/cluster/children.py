@@ -83,6 +83,8 @@ class Children:
             if error.status in {400, 403, 404, 422}:
                 raise Rejected(error) from error
             raise
+        if known is None or known.manifest != manifest:
+            _LOG.info("%s is applied, generation %s", name, child["metadata"]["generation"])
         intruders = strangers(child)
         if intruders:
             _LOG.warning("%s was edited by %s: put right", name, ", ".join(intruders))

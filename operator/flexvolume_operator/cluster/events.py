@@ -36,7 +36,9 @@ class Recorder:
     async def record(
         self, about: Regarding, kind: str, reason: str, message: str, key: str
     ) -> None:
-        """File one event of kind Normal or Warning; those of equal keys are one, counted."""
+        """File and log an event of kind Normal or Warning; those of equal keys are one, counted."""
+        level = logging.WARNING if kind == "Warning" else logging.INFO
+        _LOG.log(level, "FlexDriver %s: %s: %s", about.name, reason, message)
         name = f"{about.name}.{_digest(about.uid, reason, key)}"
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         path = f"{_COLLECTION}/{name}"
