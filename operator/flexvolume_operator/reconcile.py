@@ -82,6 +82,8 @@ class Reconciler:
         self._status: Json = body.get("status", {})
         # Nodes whose failure was told and not yet followed by a recovery.
         self._failures: dict[str, Install] = {}
+        # Told when a pass gets through, so that one that fails half-way loses none.
+        self._news: list[Event] = []
         self._writer = StatusWriter(world.client, name)
         self.mark = self._survey.mark
         self.mark_all = self._survey.mark_all
@@ -94,7 +96,7 @@ class Reconciler:
             trouble = Trouble("InvalidSpec", str(error))
             generation = self.body["metadata"]["generation"]
             return await self._report(
-                invalid_status(generation, self._status, time.time(), trouble), ()
+                invalid_status(generation, self._status, time.time(), trouble)
             )
         wanted = self._want(flexdriver)
         if flexdriver.metadata.deleting:
@@ -102,11 +104,11 @@ class Reconciler:
         if FINALIZER not in flexdriver.metadata.finalizers:
             await claim(self._world.client, self.name, flexdriver.uid)
         refusal = await self._apply(wanted)
-        news = self._observe(wanted)
+        self._observe(wanted)
         if await self._explain(wanted):
-            news += self._observe(wanted)
+            self._observe(wanted)
         await self._roll(wanted)
-        due = await self._report(self._conclude(wanted, refusal), news)
+        due = await self._report(self._conclude(wanted, refusal))
         return _soonest(due, self._until_deadline(), _REFUSED_AGAIN if refusal else None)
 
     def gone(self) -> None:
@@ -178,8 +180,8 @@ class Reconciler:
                 await self._world.children.delete(child.name, child.uid)
         return others
 
-    def _observe(self, wanted: Wanted) -> list[Event]:
-        """Judge what changed and hand the verdicts on; the events worth telling."""
+    def _observe(self, wanted: Wanted) -> None:
+        """Judge what changed, hand the verdicts on and note what is worth telling."""
         changes = self._survey.judge(wanted.target, wanted.matcher, time.time())
         for node, _, after in changes:
             self._tally.put(node, after)
@@ -191,7 +193,7 @@ class Reconciler:
                 self._world.flexnodes.put(node, after.install)
         entries = [self._told(change) for change in changes]
         metrics.REPAIRS.labels(self.name).inc(sum(map(_fresh_repairs, entries)))
-        return events.node_events(entries)
+        self._news += events.node_events(entries)
 
     def _told(self, change: Change) -> events.Change:
         """The change as seen by people: a retry between a failure and what follows is no news."""
@@ -245,11 +247,11 @@ class Reconciler:
             applied=_applied(self._child(wanted), wanted),
         )
 
-    async def _report(self, new: Json, news: Sequence[Event]) -> float | None:
+    async def _report(self, new: Json) -> float | None:
         """Write the status if it says anything new, and file the events; seconds to wait first."""
         about = Regarding(self.name, self.body["metadata"]["uid"])
-        for event in news:
-            await self._world.recorder.record(about, *event)
+        while self._news:
+            await self._world.recorder.record(about, *self._news.pop(0))
         if new == self._status:
             return None
         if self._writer.pause:
@@ -267,7 +269,7 @@ class Reconciler:
         """Take the children away, then the entries in FlexNodes, then let the FlexDriver go."""
         if FINALIZER not in wanted.flexdriver.metadata.finalizers:
             return None
-        news = self._observe(wanted)
+        self._observe(wanted)
         if not wanted.target.suspended:
             children = await self._delete_children()
             if not children and not self._lingering():
@@ -275,7 +277,7 @@ class Reconciler:
                 await self._world.flexnodes.flushed()
                 await release(self._world.client, self.name, wanted.flexdriver.uid)
                 return None
-        return await self._report(self._conclude(wanted, None), news)
+        return await self._report(self._conclude(wanted, None))
 
     def _lingering(self) -> bool:
         """Whether pods are left where a kubelet can still end them; dead nodes hold up nothing."""
