@@ -25,7 +25,13 @@ from flexvolume_operator.cluster.flexnodes import FlexNodes
 from flexvolume_operator.cluster.podindex import PodIndex
 from flexvolume_operator.cluster.warnings import newest_warning
 from flexvolume_operator.directories.resolve import resolve
-from flexvolume_operator.model.flexdriver import FlexDriver, InvalidFlexDriver, parse_flexdriver
+from flexvolume_operator.model.flexdriver import (
+    FlexDriver,
+    InvalidFlexDriver,
+    Metadata,
+    parse_flexdriver,
+    parse_metadata,
+)
 from flexvolume_operator.model.flexnode import Install, State
 from flexvolume_operator.model.names import FINALIZER
 from flexvolume_operator.model.objects import DaemonSet, Node
@@ -93,11 +99,7 @@ class Reconciler:
         try:
             flexdriver = parse_flexdriver(self.body)
         except InvalidFlexDriver as error:
-            trouble = Trouble("InvalidSpec", str(error))
-            generation = self.body["metadata"]["generation"]
-            return await self._report(
-                invalid_status(generation, self._status, time.time(), trouble)
-            )
+            return await self._refuse(error)
         wanted = self._want(flexdriver)
         if flexdriver.metadata.deleting:
             return await self._remove(wanted)
@@ -265,19 +267,33 @@ class Reconciler:
             await self._world.recorder.record(about, *event)
         return None
 
-    async def _remove(self, wanted: Wanted) -> float | None:
-        """Take the children away, then the entries in FlexNodes, then let the FlexDriver go."""
-        if FINALIZER not in wanted.flexdriver.metadata.finalizers:
+    async def _refuse(self, error: InvalidFlexDriver) -> float | None:
+        """A spec that cannot be read changes nothing; but it must not be kept from going."""
+        metadata = parse_metadata(self.body)
+        if metadata.deleting and await self._dismantled(metadata):
             return None
+        trouble = Trouble("InvalidSpec", str(error))
+        return await self._report(
+            invalid_status(metadata.generation, self._status, time.time(), trouble)
+        )
+
+    async def _remove(self, wanted: Wanted) -> float | None:
+        """The FlexDriver was deleted: take it apart, and tell how far that is."""
         self._observe(wanted)
-        if not wanted.target.suspended:
-            children = await self._delete_children()
-            if not children and not self._lingering():
-                self._forget_nodes()
-                await self._world.flexnodes.flushed()
-                await release(self._world.client, self.name, wanted.flexdriver.uid)
-                return None
+        if not wanted.target.suspended and await self._dismantled(wanted.flexdriver.metadata):
+            return None
         return await self._report(self._conclude(wanted, None))
+
+    async def _dismantled(self, metadata: Metadata) -> bool:
+        """Delete the children, then the entries in FlexNodes, then let the FlexDriver go."""
+        if FINALIZER not in metadata.finalizers:
+            return True
+        if await self._delete_children() or self._lingering():
+            return False
+        self._forget_nodes()
+        await self._world.flexnodes.flushed()
+        await release(self._world.client, self.name, metadata.uid)
+        return True
 
     def _lingering(self) -> bool:
         """Whether pods are left where a kubelet can still end them; dead nodes hold up nothing."""

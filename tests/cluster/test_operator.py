@@ -7,7 +7,7 @@ import pytest
 
 from testbed.api import connect
 from tests.support.kit import INSTALLERS, condition, flexdriver, is_stalled, until
-from tests.support.operator import changes
+from tests.support.operator import Operator, changes
 
 pytestmark = pytest.mark.cluster
 
@@ -283,6 +283,19 @@ def test_a_deletion_begun_without_the_operator_is_completed_by_it(cluster, opera
     operator.start()
     until(lambda: cluster.get("flexdriver", "orphan") is None, 30, "it is gone")
     assert not cluster.list("daemonsets", "flexvolume.io/driver=orphan", INSTALLERS)
+
+
+def test_a_second_replica_waits_for_the_lease_and_takes_over(cluster, driver, operator, tmp_path):
+    second = Operator(cluster, tmp_path, identity="second")
+    second.start(as_leader=False)
+    try:
+        operator.kill()
+        until(lambda: second.leads, 15, "the second one has taken over")
+        name = child(cluster, driver)["metadata"]["name"]
+        cluster.delete("daemonset", name, namespace=INSTALLERS)
+        until(lambda: cluster.get("daemonset", name, INSTALLERS), 10, "and acts")
+    finally:
+        assert second.stop() == 0
 
 
 def test_health_and_metrics_tell_what_is_going_on(cluster, driver, operator):

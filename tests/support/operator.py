@@ -19,26 +19,33 @@ USER = f"system:serviceaccount:{OPERATORS}:flexvolume-operator"
 class Operator:
     """Started, stopped and killed by tests; its log is in `log`."""
 
-    def __init__(self, kit: Kit, folder: Path) -> None:
+    def __init__(self, kit: Kit, folder: Path, identity: str = "test") -> None:
+        self._identity = identity
         self.log = folder / "operator.log"
         self._kubeconfig = folder / "operator.kubeconfig"
         self._kubeconfig.write_text(yaml.safe_dump(_own_kubeconfig(kit)))
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start, and return when it says that it is ready."""
+    def start(self, *, as_leader: bool = True) -> None:
+        """Start, and return when it says that it is ready: to act, or to take over."""
         command = [
             *(sys.executable, "-m", "flexvolume_operator", "run"),
             f"--kubeconfig={self._kubeconfig}",
             f"--lease-namespace={OPERATORS}",
             f"--listen=127.0.0.1:{self._port}",
             "--installer-image=localhost/flexvolume-installer:dev",
-            "--identity=test",
+            f"--identity={self._identity}",
         ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(self._is_ready, 30, f"the operator is ready; its log is {self.log}")
+        what = f"the operator is ready; its log is {self.log}"
+        until(lambda: self._is_ready() and self.leads == as_leader, 30, what)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it holds the Lease."""
+        return self.metric("flexvolume_leader") == 1
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
@@ -70,7 +77,7 @@ class Operator:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()
         try:
-            return self.get("/readyz")[0] == 200 and self.metric("flexvolume_leader") == 1
+            return self.get("/readyz")[0] == 200
         except OSError:
             return False
 
