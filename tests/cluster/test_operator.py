@@ -296,6 +296,7 @@ def test_a_second_replica_waits_for_the_lease_and_takes_over(cluster, driver, op
         until(lambda: cluster.get("daemonset", name, INSTALLERS), 10, "and acts")
     finally:
         assert second.stop() == 0
+        operator.start()
 
 
 def test_health_and_metrics_tell_what_is_going_on(cluster, driver, operator):

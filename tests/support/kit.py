@@ -100,7 +100,8 @@ class Kit:
             status = found.get("status", {})
             settled = condition(status, "Ready").get("status") == "True"
             rolling = condition(status, "Reconciling").get("status") == "True"
-            current = status.get("observedGeneration") == found["metadata"]["generation"]
+            generation = found.get("metadata", {}).get("generation")
+            current = status.get("observedGeneration") == generation
             return status if settled and current and not rolling else None
 
         return until(ready, timeout, f"FlexDriver {driver} is Ready")
