@@ -117,9 +117,11 @@ class FlexNodes:
         path = f"{_PATH}/{name}"
         try:
             if not entries:
-                del self._entries[name]
                 if known is not None:
                     await self._client.delete(path)
+                # Only now, so that a delete that failed is tried again; it may be filled meanwhile.
+                if not entries:
+                    self._entries.pop(name, None)
                 return True
             wanted = flexnode(name, node.uid, self._directory(node), entries.values())
             if wanted != known:
