@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from flexvolume_operator import metrics
 from flexvolume_operator.assess import events
-from flexvolume_operator.assess.conditions import Trouble
+from flexvolume_operator.assess.conditions import Trouble, find
 from flexvolume_operator.assess.events import Event
 from flexvolume_operator.assess.placement import Matcher
 from flexvolume_operator.assess.summary import invalid_status, status
@@ -331,7 +331,7 @@ def _fresh_repairs(change: events.Change) -> int:
 
 
 def _ready(found: Json) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in found.get("conditions", ()))
+    return find(found, "Ready").get("status") == "True"
 
 
 def _soonest(*times: float | None) -> float | None:

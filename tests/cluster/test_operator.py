@@ -100,6 +100,7 @@ EDITS = {
     "another strategy": [
         {"op": "replace", "path": "/spec/updateStrategy", "value": {"type": "RollingUpdate"}}
     ],
+    "no owner": [{"op": "remove", "path": "/metadata/ownerReferences"}],
     "a label less": [{"op": "remove", "path": "/metadata/labels/app.kubernetes.io~1name"}],
 }
 
@@ -118,6 +119,7 @@ def test_a_child_edited_by_hand_is_put_right(cluster, driver, edit):
         return (
             found["spec"] == before["spec"]
             and found["metadata"]["labels"] == before["metadata"]["labels"]
+            and found["metadata"].get("ownerReferences") == before["metadata"]["ownerReferences"]
             and found["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
         )
 

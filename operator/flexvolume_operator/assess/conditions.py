@@ -80,8 +80,7 @@ def dated(
     condition: Condition, generation: int, previous: Mapping[str, Any], now: float
 ) -> dict[str, Any]:
     """A condition as it is written; its date is that of the last change of its status."""
-    known: Iterable[Mapping[str, Any]] = previous.get("conditions") or ()
-    before = next((c for c in known if c.get("type") == condition.type), {})
+    before = find(previous, condition.type)
     same = before.get("status") == condition.status
     return {
         "type": condition.type,
@@ -91,6 +90,12 @@ def dated(
         "observedGeneration": generation,
         "lastTransitionTime": (same and before.get("lastTransitionTime")) or rfc3339(now),
     }
+
+
+def find(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The condition of a type in a status; empty if it is not there."""
+    known: Iterable[Mapping[str, Any]] = status.get("conditions") or ()
+    return next((c for c in known if c.get("type") == kind), {})
 
 
 def counted(tally: Tally) -> str:

@@ -7,6 +7,7 @@ has thousands of it. Nodes that change together for one reason share one event.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
+from flexvolume_operator.assess.conditions import find
 from flexvolume_operator.model.flexnode import Install, State, shorten
 
 _NAMED: Final = 3
@@ -55,7 +56,7 @@ def node_events(changes: Iterable[Change]) -> list[Event]:
 def condition_events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     """The events for a FlexDriver's own turns: `before` and `after` are its statuses."""
     events = []
-    ready, stalled = _condition(after, "Ready"), _condition(after, "Stalled")
+    ready, stalled = find(after, "Ready"), find(after, "Stalled")
     if _turned_true(before, ready):
         events.append(Event("Normal", "Ready", ready["message"], "Ready"))
     # Failed nodes have had events of their own.
@@ -91,14 +92,10 @@ def _event(kind: Literal["Normal", "Warning"], reason: str, nodes: list[tuple[st
     return Event(kind, reason, message, key)
 
 
-def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    return next((c for c in status.get("conditions") or () if c["type"] == kind), {})
-
-
 def _turned_true(before: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
     if condition.get("status") != "True":
         return False
-    old = _condition(before, condition["type"])
+    old = find(before, condition["type"])
     return (old.get("status"), old.get("observedGeneration")) != (
         "True",
         condition["observedGeneration"],

@@ -59,12 +59,14 @@ class Children:
         answer = self._answers.get(meta["name"])
         if answer is None or observed is None or answer.manifest != manifest:
             return False
+        owners = {owner["uid"] for owner in meta["ownerReferences"]}
         # The store may lag behind our own apply, but then it shows an older generation.
         return (
             answer.uid == observed.uid
             and answer.generation >= observed.generation
             and meta["labels"].items() <= observed.labels.items()
             and meta["annotations"].items() <= observed.annotations.items()
+            and owners <= set(observed.owner_uids)
         )
 
     async def ensure(self, manifest: Mapping[str, Any]) -> None:

@@ -229,7 +229,6 @@ class Metadata:
     name: str
     uid: str
     generation: int
-    creation_timestamp: str
     deletion_timestamp: str
     finalizers: tuple[str, ...]
     annotations: Mapping[str, str]
@@ -278,7 +277,6 @@ def parse_metadata(body: Mapping[str, Any]) -> Metadata:
         name=metadata.get("name", ""),
         uid=metadata.get("uid", ""),
         generation=metadata.get("generation", 0),
-        creation_timestamp=metadata.get("creationTimestamp") or "",
         deletion_timestamp=metadata.get("deletionTimestamp") or "",
         finalizers=tuple(metadata.get("finalizers") or ()),
         annotations=dict(metadata.get("annotations") or {}),

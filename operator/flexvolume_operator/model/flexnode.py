@@ -206,8 +206,3 @@ def _shared(install: Install) -> Install:
 
 
 FLEXNODES: Codec[FlexNode] = Codec(_Wire, _flexnode)
-
-
-def parse_flexnode(body: dict[str, Any]) -> FlexNode:
-    """A FlexNode from its body. Raises msgspec.ValidationError for one that nobody here wrote."""
-    return _flexnode(msgspec.convert(body, _Wire))

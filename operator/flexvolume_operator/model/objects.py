@@ -22,14 +22,11 @@ class Node(Struct, frozen=True):
     uid: str = ""
     labels: dict[str, str] = {}
     taints: tuple[Taint, ...] = ()
-    unschedulable: bool = False
     ready: bool = False
     ready_reason: str = ""
     boot_id: str = ""
     kubelet_version: str = ""
     operating_system: str = ""
-    architecture: str = ""
-    os_image: str = ""
 
 
 class Waiting(Struct, frozen=True, gc=False):
@@ -78,7 +75,6 @@ class Pod(Struct, frozen=True, gc=False):
     uid: str = ""
     node: str = ""
     flexdriver: str = ""
-    role: str = ""
     directory: str = ""
     revision: str = ""
     template: str = ""
@@ -89,7 +85,6 @@ class Pod(Struct, frozen=True, gc=False):
     reason: str = ""
     message: str = ""
     scheduled: bool = False
-    scheduling_reason: str = ""
     scheduling_message: str = ""
     scheduling_since: float = 0.0
     started: float = 0.0
@@ -98,29 +93,17 @@ class Pod(Struct, frozen=True, gc=False):
     guard: Container = Container()
 
 
-class ManagedBy(Struct, frozen=True, gc=False):
-    """One entry of managedFields: who, how, and whether anything under spec is theirs."""
-
-    manager: str
-    operation: str
-    subresource: str
-    owns_spec: bool
-
-
 class DaemonSet(Struct, frozen=True):
     """A child of ours: is it the one asked for, and has its controller seen it."""
 
     name: str
-    namespace: str = ""
     uid: str = ""
     generation: int = 0
     observed_generation: int = 0
-    resource_version: str = ""
     flexdriver: str = ""
     template_hash: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
-    managers: tuple[ManagedBy, ...] = ()
     owner_uids: tuple[str, ...] = ()
     deleting: bool = False
 

@@ -18,7 +18,6 @@ from flexvolume_operator.model.objects import (
     Container,
     ContainerState,
     DaemonSet,
-    ManagedBy,
     Node,
     Pod,
     Running,
@@ -115,7 +114,6 @@ class _Meta(_Wire, frozen=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
-    resource_version: str = ""
     generation: int = 0
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
@@ -138,7 +136,6 @@ class _WireTaint(_Wire, frozen=True):
 
 class _NodeSpec(_Wire, frozen=True):
     taints: list[_WireTaint] = []
-    unschedulable: bool = False
 
 
 class _Condition(_Wire, frozen=True):
@@ -153,8 +150,6 @@ class _NodeInfo(_Wire, frozen=True):
     boot_id: str = msgspec.field(default="", name="bootID")
     kubelet_version: str = ""
     operating_system: str = ""
-    architecture: str = ""
-    os_image: str = ""
 
 
 class _NodeStatus(_Wire, frozen=True):
@@ -181,14 +176,11 @@ def _node(wire: _WireNode) -> Node:
         uid=meta.uid,
         labels={intern(key): intern(value) for key, value in meta.labels.items()},
         taints=tuple(_taint(t.key, t.value, t.effect) for t in wire.spec.taints),
-        unschedulable=wire.spec.unschedulable,
         ready=ready is not None and ready.status == "True",
         ready_reason=intern(ready.reason) if ready is not None else "",
         boot_id=intern(info.boot_id),
         kubelet_version=intern(info.kubelet_version),
         operating_system=intern(info.operating_system),
-        architecture=intern(info.architecture),
-        os_image=intern(info.os_image),
     )
 
 
@@ -278,7 +270,6 @@ def _pod(wire: _WirePod) -> Pod:
         uid=meta.uid,
         node=intern(wire.spec.node_name or _meant_for(wire.spec.affinity)),
         flexdriver=intern(label(names.LABEL_DRIVER, "")),
-        role=intern(label(names.LABEL_ROLE, "")),
         directory=intern(label(names.LABEL_DIRECTORY, "")),
         revision=intern(label(names.LABEL_REVISION, "")),
         template=intern(label(names.LABEL_TEMPLATE, "")),
@@ -289,7 +280,6 @@ def _pod(wire: _WirePod) -> Pod:
         reason=intern(status.reason),
         message=status.message,
         scheduled=bool(wire.spec.node_name),
-        scheduling_reason=intern(scheduled.reason),
         scheduling_message=scheduled.message,
         scheduling_since=epoch(scheduled.last_transition_time),
         started=epoch(status.start_time),
@@ -333,19 +323,11 @@ def _terminated(wire: _WireTerminated | None) -> Terminated | None:
     return Terminated(wire.exit_code, intern(wire.reason), wire.message, epoch(wire.finished_at))
 
 
-class _WireManaged(_Wire, frozen=True):
-    manager: str = ""
-    operation: str = ""
-    subresource: str = ""
-    fields_v1: dict[str, Raw] = {}
-
-
 class _OwnerReference(_Wire, frozen=True):
     uid: str = ""
 
 
 class _DaemonSetMeta(_Meta, frozen=True):
-    managed_fields: list[_WireManaged] = []
     owner_references: list[_OwnerReference] = []
 
 
@@ -362,19 +344,13 @@ def _daemonset(wire: _WireDaemonSet) -> DaemonSet:
     meta = wire.metadata
     return DaemonSet(
         name=meta.name,
-        namespace=meta.namespace,
         uid=meta.uid,
         generation=meta.generation,
         observed_generation=wire.status.observed_generation,
-        resource_version=meta.resource_version,
         flexdriver=meta.labels.get(names.LABEL_DRIVER, ""),
         template_hash=meta.annotations.get(names.ANNOTATION_TEMPLATE_HASH, ""),
         labels=meta.labels,
         annotations=meta.annotations,
-        managers=tuple(
-            ManagedBy(m.manager, m.operation, m.subresource, "f:spec" in m.fields_v1)
-            for m in meta.managed_fields
-        ),
         owner_uids=tuple(o.uid for o in meta.owner_references),
         deleting=meta.deletion_timestamp is not None,
     )

@@ -48,7 +48,7 @@ def encoded(value):
 
 def test_a_node_keeps_what_decisions_need():
     value = NODES.one(encoded(node(pool="a")))
-    assert (value.name, value.uid, value.ready, value.unschedulable) == ("n1", "u-n1", True, True)
+    assert (value.name, value.uid, value.ready) == ("n1", "u-n1", True)
     assert value.labels["pool"] == "a"
     assert [(t.key, t.value, t.effect) for t in value.taints] == [
         ("dedicated", "gpu", "NoSchedule")
@@ -173,7 +173,7 @@ def test_a_pod_keeps_what_decisions_need():
     assert (pod.name, pod.namespace, pod.flexdriver, pod.revision) == ("p", "ns", "nfs", "r")
     assert (pod.template_hash, pod.created, pod.deleted, pod.started) == ("h", T0, 0.0, T0 + 1)
     assert not pod.scheduled
-    assert (pod.scheduling_reason, pod.scheduling_since) == ("Unschedulable", T0 + 2)
+    assert (pod.scheduling_message, pod.scheduling_since) == ("0/1 nodes", T0 + 2)
     assert pod.install.state == Waiting("CrashLoopBackOff", "m")
     assert pod.install.last == Terminated(3, "Error", "text", T0 + 3)
     assert (pod.install.restarts, pod.install.image_id) == (2, "i@sha256:1")
@@ -192,7 +192,7 @@ def test_a_bound_pod_belongs_to_its_node(name):
     assert (pod.node, pod.scheduled) == (name, True)
 
 
-def test_a_daemonset_tells_who_owns_its_spec():
+def test_a_daemonset_keeps_what_tells_whether_it_is_the_one_asked_for():
     manifest = {
         "metadata": {
             "name": "d",
@@ -201,23 +201,10 @@ def test_a_daemonset_tells_who_owns_its_spec():
             "labels": {"flexvolume.io/driver": "nfs"},
             "annotations": {"flexvolume.io/template-hash": "h"},
             "ownerReferences": [{"kind": "FlexDriver", "name": "nfs", "uid": "u"}],
-            "managedFields": [
-                {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:x": {}}}},
-                {
-                    "manager": "kube-controller-manager",
-                    "operation": "Update",
-                    "subresource": "status",
-                    "fieldsV1": {"f:status": {}},
-                },
-            ],
         },
         "status": {"observedGeneration": 1},
     }
     daemonset = DAEMONSETS.one(encoded(manifest))
     assert not daemonset.settled
-    assert [(m.manager, m.owns_spec) for m in daemonset.managers] == [
-        ("kubectl", True),
-        ("kube-controller-manager", False),
-    ]
     assert (daemonset.flexdriver, daemonset.template_hash) == ("nfs", "h")
     assert daemonset.owner_uids == ("u",)
