@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testbed.shell import ClusterError, run, say
+from testbed import state
+from testbed.layout import cache_root
+from testbed.shell import ClusterError, CommandError, run, say
 
 # A file that only exists when the package is installed.
 NEEDED = {
@@ -19,7 +22,9 @@ NEEDED = {
     "util-linux": "/usr/bin/nsenter",
     "busybox-static": "/bin/busybox",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
+    "jq": "/usr/bin/jq",  # for examples/nfs, on nodes as in its tests
 }
+_APT = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"]
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -36,12 +41,35 @@ def ensure() -> None:
             _install(missing)
 
 
+def unpacked(name: str) -> Path:
+    """A folder of the cache with the files of a package that is not installed.
+
+    For packages that would have the machine run a server from its next boot on.
+    """
+    folder = cache_root() / "packages" / name
+    with state.locked(folder.parent):
+        if not folder.exists():
+            say(f"unpacking the Debian package {name}")
+            with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+                download = ["env", f"--chdir={work}", *_APT, "download", name]
+                try:
+                    run(download)
+                except CommandError:  # the lists of what there is are missing or old
+                    run([*_APT, "update"])
+                    run(download)
+                (archive,) = Path(work).glob("*.deb")
+                run(["dpkg-deb", "--extract", str(archive), f"{work}/files"])
+                # A cache is no place for programs that gain rights.
+                run(["chmod", "--recursive", "ug-s", f"{work}/files"])
+                Path(work, "files").rename(folder)
+    return folder
+
+
 def _install(packages: list[str]) -> None:
     if shutil.which("apt-get") is None:
         raise ClusterError(f"apt-get is missing; install these yourself: {', '.join(packages)}")
-    command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"]
-    run([*command, "update"])
-    run([*command, "install", "--no-install-recommends", *packages])
+    run([*_APT, "update"])
+    run([*_APT, "install", "--no-install-recommends", *packages])
 
 
 @contextmanager

@@ -170,6 +170,20 @@ def test_mount_and_unmount_may_be_called_twice(mounting):
 
 
 @needs_root
+def test_a_volume_reached_by_a_symbolic_link_is_found_again(mounting):
+    output = mounting("""
+        pods=${volume%/*}
+        mkdir -p "$pods/real" && ln -s real "$pods/link"
+        "$driver" mount "$pods/link/v" {} >&2
+        "$driver" mount "$pods/link/v" {} >&2
+        grep -c "$pods/real/v" /proc/self/mountinfo
+        "$driver" unmount "$pods/link/v" >&2
+        grep -c "$pods/real/v" /proc/self/mountinfo || true
+    """)
+    assert output.split() == ["1", "0"]
+
+
+@needs_root
 def test_an_interrupted_mount_is_completed(mounting):
     output = mounting("""
         mkdir -p "$volume"

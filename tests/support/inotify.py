@@ -1,6 +1,7 @@
-"""Everything that becomes visible in a directory and in what is made below it, by inotify.
+"""Everything that comes and goes in a directory and in what is below it, by inotify.
 
-A driver that may not be published must never be there, not even between two looks.
+A driver that may not be published must never be there, and one that is published must never be
+missing, not even between two looks.
 """
 
 import ctypes
@@ -14,14 +15,21 @@ from typing import Self
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _HEADER = struct.Struct("iIII")
-_IN_CREATE, _IN_MOVED_TO, _IN_ISDIR = 0x100, 0x80, 0x40000000
+_IN_MOVED_FROM, _IN_MOVED_TO, _IN_CREATE, _IN_DELETE = 0x40, 0x80, 0x100, 0x200
+_IN_ISDIR = 0x40000000
+_COMING, _GOING = _IN_CREATE | _IN_MOVED_TO, _IN_DELETE | _IN_MOVED_FROM
 
 
 class Appearances:
-    """While it is entered, records the names that appear: `v~d` and `v~d/file`."""
+    """While it is entered, records the names that appear: `v~d` and `v~d/file`.
+
+    Those that are deleted or renamed away are in `gone`. A file that another one is renamed over
+    is never gone, and so it is not there.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.names: list[str] = []
+        self.gone: list[str] = []
         self._directory = directory
         self._folders: dict[int, str] = {}
         self._fd = _LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -29,7 +37,8 @@ class Appearances:
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> Self:
-        self._watch("")
+        for folder in ("", *(found.name for found in self._directory.iterdir() if found.is_dir())):
+            self._watch(folder)
         self._thread.start()
         return self
 
@@ -46,18 +55,28 @@ class Appearances:
 
     def _watch(self, name: str) -> None:
         path = str(self._directory / name).encode()
-        descriptor = _LIBC.inotify_add_watch(self._fd, path, _IN_CREATE | _IN_MOVED_TO)
+        descriptor = _LIBC.inotify_add_watch(self._fd, path, _COMING | _GOING)
         assert descriptor >= 0 or name, os.strerror(ctypes.get_errno())
         self._folders[descriptor] = name
 
     def _read(self) -> None:
-        while self._wake not in select.select([self._fd, self._wake], [], [])[0]:
-            data = os.read(self._fd, 65536)
+        woken = False
+        while not woken:
+            woken = self._wake in select.select([self._fd, self._wake], [], [])[0]
+            try:
+                data = os.read(self._fd, 65536)
+            except BlockingIOError:
+                continue
             while data:
                 descriptor, mask, _, length = _HEADER.unpack_from(data)
                 name = data[_HEADER.size : _HEADER.size + length].rstrip(b"\0").decode()
                 data = data[_HEADER.size + length :]
-                full = str(Path(self._folders.get(descriptor, "?"), name))
-                self.names.append(full)
-                if mask & _IN_ISDIR:
-                    self._watch(full)
+                self._note(mask, str(Path(self._folders.get(descriptor, "?"), name)))
+
+    def _note(self, mask: int, name: str) -> None:
+        if mask & _GOING:
+            self.gone.append(name)
+        elif mask & _COMING:
+            self.names.append(name)
+            if mask & _IN_ISDIR:
+                self._watch(name)
