@@ -108,6 +108,18 @@ class Cluster:
         names = ", ".join(node.name for node in self.nodes)
         raise ClusterError(f"cluster {self.name} has no real node {name!r}; it has: {names}")
 
+    def kill(self, role: str) -> None:
+        """Kill etcd or kube-apiserver, as an accident would; what it has stored stays."""
+        if role not in controlplane.API:
+            wanted = " or ".join(controlplane.API)
+            raise ClusterError(f"role is {role!r}; it must be {wanted}")
+        processes.kill(self.layout.state, role)
+
+    def restart(self, role: str) -> None:
+        """Start what was killed; returns when the API is ready again."""
+        controlplane.start_api(self.layout, self._programs.kubernetes, [role])
+        controlplane.wait_for_api(self.layout)
+
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl as the administrator and return its output; raises ClusterError."""
         return run([*self.kubectl_command, *arguments], stdin)
@@ -174,9 +186,7 @@ class Cluster:
             node.create_disk(authority)
             node.boot()
         controlplane.wait_for_api(layout)
-        directory = record.config.controller_manager_plugin_dir
-        own = layout.state / "controller-manager-plugins"
-        controlplane.start_controllers(layout, programs.kubernetes, Path(directory or own))
+        controlplane.start_controllers(layout, programs.kubernetes, record.config)
         # A kubelet that finds no API server when it starts may take a minute to try again.
         for node in nodes:
             node.start_kubelet()

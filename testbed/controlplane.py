@@ -1,6 +1,6 @@
 """etcd, API server, controller-manager and scheduler, as processes of this machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -10,6 +10,7 @@ from testbed.api import connect
 from testbed.certificates import Authority
 from testbed.layout import Layout
 from testbed.shell import ClusterError, tail, until
+from testbed.state import Config
 
 CLIENTS = {
     "admin": ("testbed-admin", ("system:masters",)),
@@ -17,6 +18,9 @@ CLIENTS = {
     "kube-scheduler": ("system:kube-scheduler", ()),
     "kwok": ("kwok", ("system:masters",)),
 }
+
+# What is up when the API is.
+API = ("etcd", "kube-apiserver")
 
 # All of them would take 4 s longer to start.
 CONTROLLERS = (
@@ -36,6 +40,7 @@ CONTROLLERS = (
     "persistentvolumeclaim-protection-controller",
     "pod-garbage-collector-controller",
     "replicaset-controller",
+    "resourcequota-controller",
     "root-ca-certificate-publisher-controller",
     "serviceaccount-controller",
     "serviceaccount-token-controller",
@@ -103,17 +108,22 @@ def kubeconfig(layout: Layout, client: str) -> Path:
     return layout.state / f"{client}.kubeconfig"
 
 
-def start_api(layout: Layout, programs: Path) -> None:
-    """Start etcd and the API server; returns at once."""
+def start_api(layout: Layout, programs: Path, roles: Collection[str] = API) -> None:
+    """Start etcd and the API server, or one of the two; returns at once."""
     (layout.state / "audit-policy.yaml").write_text(yaml.safe_dump(dict(AUDIT_POLICY)))
-    _start(layout, programs, "etcd", _etcd(layout))
-    _start(layout, programs, "kube-apiserver", _apiserver(layout))
+    if "etcd" in roles:
+        _start(layout, programs, "etcd", _etcd(layout))
+    if "kube-apiserver" in roles:
+        _start(layout, programs, "kube-apiserver", _apiserver(layout))
 
 
-def start_controllers(layout: Layout, programs: Path, flexvolume_dir: Path) -> None:
+def start_controllers(layout: Layout, programs: Path, config: Config) -> None:
     """Start controller-manager and scheduler; they need a ready API server."""
+    own = layout.state / "controller-manager-plugins"
+    flexvolume_dir = Path(config.controller_manager_plugin_dir or own)
     flexvolume_dir.mkdir(parents=True, exist_ok=True)
-    _start(layout, programs, "kube-controller-manager", _controller_manager(layout, flexvolume_dir))
+    flags = _controller_manager(layout, flexvolume_dir, config.node_grace)
+    _start(layout, programs, "kube-controller-manager", flags)
     _start(layout, programs, "kube-scheduler", _component(layout, "kube-scheduler"))
 
 
@@ -121,7 +131,7 @@ def wait_for_api(layout: Layout) -> None:
     """Return when the API server says it is ready."""
 
     def ready() -> bool:
-        for role in ("etcd", "kube-apiserver"):
+        for role in API:
             check(layout, role)
         with connect(layout) as api:
             return api.is_ready()
@@ -188,8 +198,9 @@ def _apiserver(layout: Layout) -> Sequence[str]:
     ]
 
 
-def _controller_manager(layout: Layout, flexvolume_dir: Path) -> Sequence[str]:
+def _controller_manager(layout: Layout, flexvolume_dir: Path, node_grace: int) -> Sequence[str]:
     pki = layout.pki
+    grace = [f"--node-monitor-grace-period={node_grace}s", "--node-monitor-period=1s"]
     return [
         *_component(layout, "kube-controller-manager"),
         "--use-service-account-credentials=true",
@@ -201,6 +212,7 @@ def _controller_manager(layout: Layout, flexvolume_dir: Path) -> Sequence[str]:
         f"--controllers={','.join(CONTROLLERS)}",
         "--kube-api-qps=200",
         "--kube-api-burst=400",
+        *(grace if node_grace else []),
     ]
 
 

@@ -124,6 +124,8 @@ def kubelet(layout: Layout, config: Config, node: str, index: int) -> Mapping[st
             "imagefs.available": "0%",
         },
         **({"volumePluginDir": directory} if own_directory else {}),
+        # A sign of life is given four times in this time.
+        **({"nodeLeaseDurationSeconds": config.node_grace} if config.node_grace else {}),
     }
 
 

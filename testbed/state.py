@@ -18,6 +18,8 @@ from testbed.layout import MAX_NODES, SLOTS, Layout, preferred_slots, state_root
 from testbed.shell import ClusterError
 
 DEFAULT_PLUGIN_DIR = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/"
+# Four signs of life have to fit in, and they come in whole seconds.
+MIN_GRACE = 4
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Config:
     name. `plugin_dir_by` says how a kubelet learns it: "config" (volumePluginDir) or "flag"
     (--volume-plugin-dir); the default directory is not set at all. The controller-manager runs
     on the machine, so its directory is a path of the machine; empty: an own, empty one.
+    `node_grace` is after how many seconds without a sign of life a node is NotReady; 0: as long
+    as Kubernetes waits by itself, which is 50.
     """
 
     nodes: int = 1
@@ -35,6 +39,7 @@ class Config:
     plugin_dirs: Mapping[str, str] = field(default_factory=dict)
     plugin_dir_by: str = "config"
     controller_manager_plugin_dir: str = ""
+    node_grace: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -43,6 +48,10 @@ class Config:
         if self.plugin_dir_by not in ("config", "flag"):
             raise ClusterError(
                 f"plugin_dir_by is {self.plugin_dir_by!r}; it must be config or flag"
+            )
+        if self.node_grace and self.node_grace < MIN_GRACE:
+            raise ClusterError(
+                f"node_grace is {self.node_grace}; it must be 0 or at least {MIN_GRACE} seconds"
             )
         for directory in (self.plugin_dir, *self.plugin_dirs.values()):
             if not directory.startswith("/"):

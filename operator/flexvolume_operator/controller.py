@@ -90,7 +90,10 @@ class Controller:
     def flexdriver_changed(self, body: Json, *, gone: bool) -> None:
         """A FlexDriver as kopf delivers it: as it is now, or as it last was when it is gone."""
         self._missed_since = None
-        self._take_in(body, gone=gone)
+        known = self._versions.get(body["metadata"]["name"], "0")
+        # kopf deals with several objects at once, also with two that had one name after the other.
+        if int(body["metadata"]["resourceVersion"]) >= int(known):
+            self._take_in(body, gone=gone)
 
     def _take_in(self, body: Json, *, gone: bool = False) -> None:
         name = body["metadata"]["name"]

@@ -6,8 +6,10 @@ keeps no state on our objects: no finalizer, annotation or patch of kopf's own i
 
 import asyncio
 import logging
+import time
 from typing import Any
 
+import aiohttp
 import kopf
 
 from flexvolume_operator.cluster.client import load_configuration
@@ -43,20 +45,43 @@ async def run(settings: Settings) -> None:
     )
 
 
+def _paced() -> aiohttp.ClientMiddlewareType:
+    """Lets the watch be opened once a second: kopf itself does not pause after one that broke."""
+    opened = float("-inf")
+
+    async def middleware(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        nonlocal opened
+        if "watch" in request.url.query:
+            await asyncio.sleep(opened + 1 - time.monotonic())
+            opened = time.monotonic()
+        return await handler(request)
+
+    return middleware
+
+
 def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:
     """Tie the controller to kopf."""
 
     @kopf.on.login(id="login", registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.AiohttpSession:
         found = await load_configuration(controller.settings.kubeconfig)
         token = found.api_key.get("BearerToken", "")
-        return kopf.ConnectionInfo(
+        info = kopf.ConnectionInfo(
             server=found.host,
             ca_path=found.ssl_ca_cert,
             certificate_path=found.cert_file,
             private_key_path=found.key_file,
             token=token.partition(" ")[2] or None,
         )
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+            headers=info.as_http_headers(),
+            proxy=found.proxy,
+            middlewares=[_paced()],
+        )
+        return kopf.AiohttpSession(server=info.server, aiohttp_session=session)
 
     # By default kopf would try again a minute later, in a process that does nothing meanwhile.
     @kopf.on.startup(id="start", errors=kopf.ErrorsMode.PERMANENT, registry=registry)
@@ -65,6 +90,8 @@ def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:
         settings.scanning.disabled = True
         settings.networking.connect_timeout = 10
         settings.networking.request_timeout = 60
+        # A watch that has expired is listed anew; kopf's own 0.1 s make a flood of it.
+        settings.watching.reconnect_backoff = 1
         settings.process.ultimate_exiting_timeout = 10
         await controller.start()
 

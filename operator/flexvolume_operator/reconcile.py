@@ -14,6 +14,7 @@ from flexvolume_operator import metrics
 from flexvolume_operator.assess import events
 from flexvolume_operator.assess.conditions import Trouble, find
 from flexvolume_operator.assess.events import Event
+from flexvolume_operator.assess.facts import REFUSED_AGAIN
 from flexvolume_operator.assess.placement import Matcher
 from flexvolume_operator.assess.summary import invalid_status, status
 from flexvolume_operator.assess.tally import Tally
@@ -35,6 +36,7 @@ from flexvolume_operator.model.flexdriver import (
 from flexvolume_operator.model.flexnode import Install, State
 from flexvolume_operator.model.names import FINALIZER
 from flexvolume_operator.model.objects import DaemonSet, Node
+from flexvolume_operator.model.reasons import ConditionReason
 from flexvolume_operator.model.verdict import Target, target
 from flexvolume_operator.render.daemonset import Installer, Rendered, render
 from flexvolume_operator.rollout.plan import Rollout
@@ -42,8 +44,6 @@ from flexvolume_operator.survey import Change, Survey
 
 # Warning events fetched in one pass: a broken node pool must not turn into a flood of requests.
 _EXPLAINED_PER_PASS: Final = 10
-# Seconds until a refused child is tried again: nothing tells when a namespace or a right is there.
-_REFUSED_AGAIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,8 @@ class Reconciler:
         self._rollout: Rollout | None = None
         self._wanted: Wanted | None = None
         self._status: Json = body.get("status", {})
+        # Nodes with an entry that was there before the question that is asked now.
+        self._unjudged: set[str] = set()
         # Nodes whose failure was told and not yet followed by a recovery.
         self._failures: dict[str, Install] = {}
         # Told when a pass gets through, so that one that fails half-way loses none.
@@ -111,7 +113,7 @@ class Reconciler:
             self._observe(wanted)
         await self._roll(wanted)
         due = await self._report(self._conclude(wanted, refusal))
-        return _soonest(due, self._until_deadline(), _REFUSED_AGAIN if refusal else None)
+        return _soonest(due, self._until_deadline(), REFUSED_AGAIN if refusal else None)
 
     def gone(self) -> None:
         """The FlexDriver does not exist any more: forget it everywhere."""
@@ -136,6 +138,7 @@ class Reconciler:
                 revision=rendered.revision,
                 template=rendered.template,
                 template_hash=rendered.template_hash,
+                namespace=self._world.installer.namespace,
             ),
             matcher=Matcher(flexdriver.spec.placement),
         )
@@ -145,6 +148,7 @@ class Reconciler:
             self._rollout = Rollout(wanted.target)
         self._rollout.retarget(wanted.target)
         self.mark_all()
+        self._unjudged.update(self._world.flexnodes.holding(self.name))
         return wanted
 
     async def _apply(self, wanted: Wanted) -> Trouble | None:
@@ -193,6 +197,10 @@ class Reconciler:
                 self._world.flexnodes.drop(node, self.name)
             else:
                 self._world.flexnodes.put(node, after.install)
+        # Nodes may have left the placement while nobody was here to see it.
+        for node in self._unjudged - self._survey.verdicts.keys():
+            self._world.flexnodes.drop(node, self.name)
+        self._unjudged.clear()
         entries = [self._told(change) for change in changes]
         metrics.REPAIRS.labels(self.name).inc(sum(map(_fresh_repairs, entries)))
         self._news += events.node_events(entries)
@@ -219,6 +227,8 @@ class Reconciler:
                 text = await newest_warning(
                     self._world.client, namespace, child.uid, reason="FailedCreate"
                 )
+                if text:
+                    await self._world.children.ask_again(child.name, now)
             else:
                 continue
             self._survey.explain(subject, text, now)
@@ -260,7 +270,7 @@ class Reconciler:
             return self._writer.pause
         if _ready(new) and not _ready(self._status):
             # Ready says that every node has reported; by then anybody can read what.
-            await self._world.flexnodes.flushed()
+            await self._world.flexnodes.flushed(self.name)
         await self._writer.write(about.uid, new)
         before, self._status = self._status, new
         for event in events.condition_events(before, new):
@@ -272,7 +282,7 @@ class Reconciler:
         metadata = parse_metadata(self.body)
         if metadata.deleting and await self._dismantled(metadata):
             return None
-        trouble = Trouble("InvalidSpec", str(error))
+        trouble = Trouble(ConditionReason.INVALID_SPEC, str(error))
         return await self._report(
             invalid_status(metadata.generation, self._status, time.time(), trouble)
         )
@@ -291,7 +301,7 @@ class Reconciler:
         if await self._delete_children() or self._lingering():
             return False
         self._forget_nodes()
-        await self._world.flexnodes.flushed()
+        await self._world.flexnodes.flushed(self.name)
         await release(self._world.client, self.name, metadata.uid)
         return True
 

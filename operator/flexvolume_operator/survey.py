@@ -69,7 +69,10 @@ class Survey:
     def judge(self, target: Target, matcher: Matcher, now: float) -> list[Change]:
         """Judge what is marked or due; the differences."""
         while self._deadlines and self._deadlines[0][0] <= now:
-            self._marked.add(heapq.heappop(self._deadlines)[1])
+            when, name = heapq.heappop(self._deadlines)
+            # A later verdict has a deadline of its own; two of one node would never become one.
+            if name in self.verdicts and self.verdicts[name].recheck_at == when:
+                self._marked.add(name)
         marked, self._marked = self._marked, set()
         changes = (self._judge(name, target, matcher, now) for name in marked)
         return [change for change in changes if change is not None]
@@ -97,7 +100,11 @@ class Survey:
             self._missing_since.pop(name, None)
             self._forget(name, pod)
             return Change(name, before.install, None) if before else None
-        previous = before.install if before else self._remembered(name, target)
+        if before and before.node_uid != node.uid:
+            self._missing_since.pop(name, None)
+            previous = None
+        else:
+            previous = before.install if before else self._remembered(name, target)
         verdict = assess(target, self._sight(node, match, pod, previous, now))
         self._forget(name, pod)
         self.verdicts[name] = verdict

@@ -12,7 +12,7 @@ from flexvolume_operator.reconcile import Reconciler
 
 # Changes come in bursts; a pass for each would only repeat the one before.
 _BURST: Final = 0.02
-_BACKOFF_LIMIT: Final = 30.0
+_BACKOFF_LIMIT: Final = 15.0
 _LOG: Final = logging.getLogger(__name__)
 
 

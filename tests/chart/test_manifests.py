@@ -124,6 +124,31 @@ def test_settings_reach_the_operator(render):
     assert of("Deployment", manifests)["spec"]["replicas"] == 2
 
 
+def test_two_replicas_are_kept_apart_and_not_drained_together(render):
+    manifests = render("replicas=2")
+    deployment = of("Deployment", manifests)["spec"]
+    labels = deployment["selector"]["matchLabels"]
+    affinity = deployment["template"]["spec"]["affinity"]["podAntiAffinity"]
+    (apart,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert apart["podAffinityTerm"] == {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": labels},
+    }
+    budget = of("PodDisruptionBudget", manifests)["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
+
+
+def test_one_replica_holds_up_no_drain(manifests):
+    assert "PodDisruptionBudget" not in {manifest["kind"] for manifest in manifests}
+    assert "affinity" not in of("Deployment", manifests)["spec"]["template"]["spec"]
+
+
+def test_an_affinity_of_the_users_replaces_ours(render):
+    own = "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1"
+    found = of("Deployment", render("replicas=2", own))["spec"]["template"]["spec"]["affinity"]
+    assert list(found) == ["nodeAffinity"]
+
+
 @pytest.mark.parametrize("name", ["FLEXVOLUME_LEASE_NAMESPACE", "FLEXVOLUME_IDENTITY"])
 def test_the_operator_knows_who_and_where_it_is(manifests, name):
     (entry,) = (entry for entry in operator(manifests)["env"] if entry["name"] == name)

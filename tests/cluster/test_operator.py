@@ -7,7 +7,7 @@ import pytest
 
 from testbed.api import connect
 from tests.support.kit import INSTALLERS, condition, flexdriver, is_stalled, until
-from tests.support.operator import Operator, changes
+from tests.support.operator import changes
 
 pytestmark = pytest.mark.cluster
 
@@ -253,17 +253,6 @@ def test_a_node_that_goes_takes_its_flexnode_along(cluster, driver, nodes):
     until(lambda: cluster.flexdriver(driver)["summary"] == f"{NODES}/{NODES}", 30, "it is back")
 
 
-def test_pods_that_admission_refuses_are_explained(cluster, operator, nodes):
-    label = "pod-security.kubernetes.io/enforce"
-    cluster.cluster.kubectl("label", "namespace", INSTALLERS, f"{label}=baseline", "--overwrite")
-    cluster.apply(flexdriver("refused"))
-    entry = cluster.until_failed("refused", nodes[0], timeout=20)
-    assert entry["reason"] == "PodRejected"
-    assert 'violates PodSecurity "baseline' in entry["message"]
-    cluster.cluster.kubectl("label", "namespace", INSTALLERS, f"{label}=privileged", "--overwrite")
-    cluster.delete("flexdriver", "refused")
-
-
 def test_a_restarted_operator_finds_everything_as_it_left_it(cluster, driver, operator):
     assert operator.stop() == 0
     before = position(cluster)
@@ -285,20 +274,6 @@ def test_a_deletion_begun_without_the_operator_is_completed_by_it(cluster, opera
     operator.start()
     until(lambda: cluster.get("flexdriver", "orphan") is None, 30, "it is gone")
     assert not cluster.list("daemonsets", "flexvolume.io/driver=orphan", INSTALLERS)
-
-
-def test_a_second_replica_waits_for_the_lease_and_takes_over(cluster, driver, operator, tmp_path):
-    second = Operator(cluster, tmp_path, identity="second")
-    second.start(as_leader=False)
-    try:
-        operator.kill()
-        until(lambda: second.leads, 15, "the second one has taken over")
-        name = child(cluster, driver)["metadata"]["name"]
-        cluster.delete("daemonset", name, namespace=INSTALLERS)
-        until(lambda: cluster.get("daemonset", name, INSTALLERS), 10, "and acts")
-    finally:
-        assert second.stop() == 0
-        operator.start()
 
 
 def test_health_and_metrics_tell_what_is_going_on(cluster, driver, operator):

@@ -29,6 +29,7 @@ TARGET = Target(
     template="t-new",
     template_hash="h-new",
     timeout_seconds=30,
+    namespace="flexvolume-installers",
 )
 NODE = Node(
     name="n1",

@@ -11,6 +11,7 @@ from typing import Any
 
 from flexvolume_operator.assess.tally import Tally
 from flexvolume_operator.model.flexnode import State
+from flexvolume_operator.model.reasons import ConditionReason
 from flexvolume_operator.model.times import rfc3339
 from flexvolume_operator.model.verdict import Target
 
@@ -21,7 +22,7 @@ class Condition:
 
     type: str
     status: str
-    reason: str
+    reason: ConditionReason
     message: str
 
 
@@ -29,7 +30,7 @@ class Condition:
 class Trouble:
     """Why nothing can be done for a FlexDriver as a whole, in the API server's or our own words."""
 
-    reason: str
+    reason: ConditionReason
     message: str
 
 
@@ -45,12 +46,12 @@ def conditions(
     counts = counted(tally)
     if target.deleting:
         message = f"The FlexDriver is being deleted. {counts}"
-        return _three("False", "True", "False", "Deleting", message)
+        return _three("False", "True", "False", ConditionReason.DELETING, message)
     if tally.states[State.PENDING] or tally.states[State.OUTDATED] or not applied:
         if target.suspended:
             message = f"spec.suspend holds all changes. {counts}"
-            return _three("False", "False", "False", "Suspended", message)
-        return _three("False", "True", "False", "Progressing", counts)
+            return _three("False", "False", "False", ConditionReason.SUSPENDED, message)
+        return _three("False", "True", "False", ConditionReason.PROGRESSING, counts)
     return _decided(target, tally, counts)
 
 
@@ -59,16 +60,18 @@ def _decided(target: Target, tally: Tally, counts: str) -> Conditions:
     rolling = bool(tally.stale) and not target.suspended
     moving = "True" if rolling else "False"
     if tally.states[State.FAILED]:
-        return _three("False", moving, str(not rolling), "NodesFailed", _failures(tally))
+        return _three(
+            "False", moving, str(not rolling), ConditionReason.NODES_FAILED, _failures(tally)
+        )
     if tally.possible == 0:
-        return _three("True", "False", "False", "NoNodesMatched", _nobody(tally))
+        return _three("True", "False", "False", ConditionReason.NO_NODES_MATCHED, _nobody(tally))
     if tally.installed == 0:
-        return _three("Unknown", "True", "False", "NodesNotReady", counts)
+        return _three("Unknown", "True", "False", ConditionReason.NODES_NOT_READY, counts)
     if target.suspended:
         counts += " spec.suspend holds all changes."
     if rolling:
         counts += f" {_nodes(tally.stale)} to get a new installer pod."
-    return _three("True", moving, "False", "Installed", counts)
+    return _three("True", moving, "False", ConditionReason.INSTALLED, counts)
 
 
 def stalled(trouble: Trouble) -> Conditions:
@@ -113,7 +116,9 @@ def counted(tally: Tally) -> str:
     return ", ".join(parts) + "."
 
 
-def _three(ready: str, reconciling: str, stuck: str, reason: str, message: str) -> Conditions:
+def _three(
+    ready: str, reconciling: str, stuck: str, reason: ConditionReason, message: str
+) -> Conditions:
     return (
         Condition("Ready", ready, reason, message),
         Condition("Reconciling", reconciling, reason, message),

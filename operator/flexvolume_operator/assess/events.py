@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from flexvolume_operator.assess.conditions import find
 from flexvolume_operator.model.flexnode import Install, State, shorten
+from flexvolume_operator.model.reasons import ConditionReason
 
 _NAMED: Final = 3
 _LIMIT: Final = 900
@@ -60,7 +61,7 @@ def condition_events(before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
     if _turned_true(before, ready):
         events.append(Event("Normal", "Ready", ready["message"], "Ready"))
     # Failed nodes have had events of their own.
-    if _turned_true(before, stalled) and stalled["reason"] != "NodesFailed":
+    if _turned_true(before, stalled) and stalled["reason"] != ConditionReason.NODES_FAILED:
         reason = stalled["reason"]
         events.append(Event("Warning", reason, shorten(stalled["message"], _LIMIT), reason))
     return events

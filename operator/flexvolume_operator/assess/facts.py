@@ -13,6 +13,8 @@ from flexvolume_operator.model.verdict import Sight, Target
 Stage = Literal["tools", "install", "guard"]
 
 NO_POD: Final = 15.0
+# Nothing tells when a quota, a namespace or a right has changed: what was refused is tried again.
+REFUSED_AGAIN: Final = 30.0
 UNSCHEDULABLE: Final = 60.0
 SILENT: Final = 60.0
 SLOW_START: Final = 60.0
@@ -96,7 +98,7 @@ class Facts:
         """When the stage's container could have run at the earliest, or last ended."""
         pod = self.pod or Pod("")
         before = {
-            "tools": pod.started or pod.scheduling_since or pod.created,
+            "tools": max(pod.sandbox_since, pod.started or pod.scheduling_since or pod.created),
             "install": _finished(pod.tools.state),
             "guard": _finished(pod.install.state),
         }[self.stage]
@@ -181,10 +183,8 @@ class Facts:
     @property
     def guard_failed(self) -> bool:
         """The guard has given up on something since install was last content."""
-        report, ended, install = self.guard_report, self._guard_ended, self.ended
-        if report is None or report.result == "Installed" or ended is None:
-            return False
-        return install is None or ended.finished_at >= install.finished_at
+        report = self.guard_report
+        return report is not None and report.result != "Installed" and self._guard_ended_since
 
     @property
     def guard_down(self) -> bool:
@@ -200,9 +200,21 @@ class Facts:
 
     @property
     def guard_unsteady(self) -> bool:
-        """The guard runs again after a crash, but not long enough to be believed."""
+        """The guard runs again after a crash, but not long enough to be believed.
+
+        A guard that a reboot ended looks like one that crashed; but then install ran after it.
+        """
         ended = self._guard_ended
-        return ended is not None and ended.exit_code != 0 and 0 <= self.running_for < GUARD
+        crashed = ended is not None and ended.exit_code != 0 and self._guard_ended_since
+        return crashed and 0 <= self.running_for < GUARD
+
+    @property
+    def _guard_ended_since(self) -> bool:
+        """The guard's last end came after install's, so it is this run of the pod that ended."""
+        ended, install = self._guard_ended, self.ended
+        if ended is None:
+            return False
+        return install is None or ended.finished_at >= install.finished_at
 
     @cached_property
     def _guard_ended(self) -> Terminated | None:

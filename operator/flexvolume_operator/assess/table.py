@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from flexvolume_operator.assess import facts as limits
 from flexvolume_operator.assess.entry import entry
 from flexvolume_operator.assess.facts import Facts
+from flexvolume_operator.assess.refusal import refused
 from flexvolume_operator.model.flexnode import State
 from flexvolume_operator.model.objects import Container, Pod, Running, Terminated
 from flexvolume_operator.model.reasons import Reason
@@ -50,6 +51,7 @@ def assess(target: Target, sight: Sight) -> Verdict:
         install=entry(facts, outcome.state, outcome.reason, outcome.message),
         row=row.name,
         node_ready=facts.node.ready,
+        node_uid=facts.node.uid,
         pod=sight.pod,
         settled=outcome.settled,
         recheck_at=outcome.recheck_at,
@@ -148,6 +150,14 @@ def _waiting_for_pod(facts: Facts) -> Outcome:
     )
 
 
+def _not_admitted(facts: Facts) -> Outcome:
+    message = refused("The pod is not admitted", facts.sight.rejected, facts.target.namespace)
+    at = facts.now + limits.REFUSED_AGAIN
+    return _failed(Reason.POD_REJECTED, message)._replace(
+        recheck_at=at, needs=Needs.DAEMONSET_EVENTS
+    )
+
+
 def _is_held(facts: Facts) -> bool:
     """Nothing of this revision is here, and suspension says that nothing is to come."""
     kept = facts.carried is not None and facts.missing_for < limits.NO_POD
@@ -162,7 +172,8 @@ def _held(_facts: Facts) -> Outcome:
 def _refused_by_kubelet(facts: Facts) -> Outcome:
     pod = facts.pod or Pod("")
     said = " ".join(text for text in (pod.reason, pod.message) if text) or "no reason given"
-    return _failed(Reason.POD_REJECTED, f"The kubelet refused the pod: {said}")
+    message = refused("The kubelet refused the pod", said, facts.target.namespace)
+    return _failed(Reason.POD_REJECTED, message)
 
 
 def _unscheduled_until(facts: Facts) -> float:
@@ -317,7 +328,7 @@ ROWS: Final = (
     Row(
         "pod-rejected",
         lambda f: _no_pod(f) and bool(f.sight.rejected) and f.missing_for >= limits.NO_POD,
-        lambda f: _failed(Reason.POD_REJECTED, f"The pod is not admitted: {f.sight.rejected}"),
+        _not_admitted,
     ),
     Row("no-pod", _no_pod, _waiting_for_pod),
     Row(

@@ -7,13 +7,12 @@ import heapq
 from collections import Counter
 from typing import Any, Final
 
-from flexvolume_operator.model.flexnode import State, shorten
+from flexvolume_operator.model.flexnode import SAMPLE_LIMIT, State, shorten
 from flexvolume_operator.model.names import plugin_dir_of
 from flexvolume_operator.model.report import Capabilities
 from flexvolume_operator.model.verdict import Verdict
 
 _SAMPLE: Final = 10
-_SAMPLE_MESSAGE: Final = 512
 
 
 class Tally:
@@ -75,7 +74,7 @@ class Tally:
             {
                 "node": node,
                 "reason": self._failing[node].install.reason,
-                "message": shorten(self._failing[node].install.message, _SAMPLE_MESSAGE),
+                "message": shorten(self._failing[node].install.message, SAMPLE_LIMIT),
             }
             for node in heapq.nsmallest(_SAMPLE, self._failing)
         ]
@@ -91,7 +90,10 @@ class Tally:
             _add(self._capabilities, install.capabilities, by)
 
     def _is_updated(self, verdict: Verdict) -> bool:
-        return verdict.pod is not None and verdict.pod.template == self.template
+        """Between two pods a node counts by its state: the next one is of the wanted template."""
+        if verdict.pod is None:
+            return verdict.state is State.INSTALLED
+        return verdict.pod.template == self.template
 
     def _is_stale(self, verdict: Verdict) -> bool:
         """A pod that the rollout still has to replace, on a node where it can."""

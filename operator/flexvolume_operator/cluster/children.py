@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flexvolume_operator.cluster.client import ApiError, Client, Json
-from flexvolume_operator.model.names import FIELD_MANAGER
+from flexvolume_operator.model.names import ANNOTATION_ASKED_AGAIN, FIELD_MANAGER
 from flexvolume_operator.model.objects import DaemonSet
+from flexvolume_operator.model.reasons import ConditionReason
+from flexvolume_operator.model.times import rfc3339
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -27,7 +29,8 @@ class Rejected(Exception):
 
     def __init__(self, error: ApiError) -> None:
         super().__init__(error.message)
-        self.reason = "InvalidTemplate" if error.status in {400, 422} else "ApplyFailed"
+        at_fault = error.status in {400, 422}
+        self.reason = ConditionReason.INVALID_TEMPLATE if at_fault else ConditionReason.APPLY_FAILED
         self.message = error.message
 
 
@@ -77,20 +80,24 @@ class Children:
         name = manifest["metadata"]["name"]
         path = f"{self._collection}/{name}"
         known = self._answers.get(name)
+        fresh = known is None or known.manifest != manifest
         try:
-            if known is None or known.manifest != manifest:
+            if fresh:
                 await self._client.apply(path, manifest, manager=FIELD_MANAGER, dry_run=True)
             child = await self._client.apply(path, manifest, manager=FIELD_MANAGER)
         except ApiError as error:
             if error.status in {400, 403, 404, 422}:
                 raise Rejected(error) from error
             raise
-        if known is None or known.manifest != manifest:
+        if fresh:
             _LOG.info("%s is applied, generation %s", name, child["metadata"]["generation"])
         intruders = strangers(child)
         if intruders:
-            _LOG.warning("%s was edited by %s: put right", name, ", ".join(intruders))
+            generation = child["metadata"]["generation"]
             child = await self._replace(path, manifest, child)
+            # Somebody who once wrote what we write too stays in managedFields, and is no news.
+            if not fresh or child["metadata"]["generation"] != generation:
+                _LOG.warning("%s was edited by %s: put right", name, ", ".join(intruders))
         meta = child["metadata"]
         self._answers[name] = _Answer(manifest, meta["uid"], meta["generation"])
 
@@ -101,6 +108,18 @@ class Children:
         return await self._client.replace(
             path, {**manifest, "metadata": meta}, manager=FIELD_MANAGER
         )
+
+    async def ask_again(self, name: str, now: float) -> None:
+        """Have the DaemonSet controller try again to make pods that were refused.
+
+        By itself it waits longer each time, in the end 17 minutes, and nothing tells it that a
+        quota or a policy has gone; but it looks at a DaemonSet at once when anything in it changes.
+        """
+        change = {"metadata": {"annotations": {ANNOTATION_ASKED_AGAIN: rfc3339(now)}}}
+        try:
+            await self._client.patch(f"{self._collection}/{name}", change, manager=FIELD_MANAGER)
+        except ApiError as error:
+            _LOG.info("%s was not touched to have its pods tried again: %s", name, error)
 
     async def delete(self, name: str, uid: str) -> None:
         """Delete the child of this uid."""

@@ -5,12 +5,15 @@ partial objects, and decoding whole Nodes and Pods costs ten times what the stor
 """
 
 import asyncio
+import copy
 import json
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import config
@@ -23,7 +26,8 @@ Json = dict[str, Any]
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 
-_RETRIED: Final = frozenset({429, 500, 502, 503, 504})
+# 403 too: an API server that has just started does not know yet who may do what (measured).
+_RETRIED: Final = frozenset({403, 429, 500, 502, 503, 504})
 _ATTEMPTS: Final = 5
 _CONCURRENT_WRITES: Final = 32
 _REQUEST_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=10)
@@ -54,7 +58,17 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
     else:
         config.load_incluster_config(client_configuration=configuration)
     configuration.connection_pool_maxsize = _CONCURRENT_WRITES * 2
+    # Asked to, aiohttp reads the environment and ~/.netrc for each request, in two threads: that is
+    # half of what a write costs, and what it finds in .netrc collides with our token.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or _proxy(configuration.host)
     return configuration
+
+
+def _proxy(server: str) -> str | None:
+    """The proxy that the environment names for the API server, as kubectl would use it."""
+    url = urlsplit(server)
+    return None if proxy_bypass(url.netloc) else getproxies().get(url.scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +83,15 @@ class _Request:
 class Client:
     """Requests to one API server.
 
-    `before_write` is awaited before each request that changes something; it raises when this
-    process may no longer write (the Lease ran out).
+    `before_write` is called before each request that changes something, when there is a connection
+    for it: to get one takes time, and a process may have been frozen in that time. It raises when
+    this process may no longer write (the Lease ran out).
     """
 
     def __init__(self, configuration: Configuration) -> None:
-        self._api = ApiClient(configuration)
+        own = copy.copy(configuration)
+        own.trace_configs = [self._tracing()]
+        self._api = ApiClient(own)
         self._api.user_agent = f"flexvolume-operator/{__version__}"
         self._writes = asyncio.Semaphore(_CONCURRENT_WRITES)
         self.before_write: Callable[[], None] = lambda: None
@@ -146,6 +163,26 @@ class Client:
         finally:
             response.close()
 
+    def _tracing(self) -> aiohttp.TraceConfig:
+        """Has aiohttp call `before_write` at the last moment."""
+
+        async def began(
+            _: aiohttp.ClientSession, its: SimpleNamespace, request: aiohttp.TraceRequestStartParams
+        ) -> None:
+            its.writes = request.method != "GET"
+
+        async def connected(
+            _: aiohttp.ClientSession, its: SimpleNamespace, _params: object
+        ) -> None:
+            if its.writes:
+                self.before_write()
+
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_start.append(began)
+        tracing.on_connection_create_end.append(connected)
+        tracing.on_connection_reuseconn.append(connected)
+        return tracing
+
     async def _write(self, request: _Request) -> Json:
         async with self._writes:
             return _object(await self._answered(request))
@@ -156,11 +193,13 @@ class Client:
         while True:
             attempt += 1
             try:
-                if request.method != "GET":
-                    self.before_write()
                 return await _read(await self._send(request, _REQUEST_TIMEOUT))
             except ApiError as error:
-                if (error.status and error.status not in _RETRIED) or attempt == _ATTEMPTS:
+                if error.status and error.status not in _RETRIED:
+                    raise
+                if attempt == _ATTEMPTS:
+                    # Whoever is told may try again at once.
+                    await asyncio.sleep(error.retry_after)
                     raise
                 backoff = 0.1 * 3 ** (attempt - 1) * random.uniform(0.7, 1.3)  # noqa: S311
                 await asyncio.sleep(max(error.retry_after, backoff))

@@ -56,7 +56,10 @@ class FlexNodes:
     def load(self, drivers: set[str]) -> None:
         """Begin with what the API remembers, without entries of FlexDrivers that are gone."""
         for name, known in self.store.items.items():
-            kept = [install for install in known.installs if install.driver in drivers]
+            node = self._nodes.get(name)
+            # One that was made anew under the same name has nothing of what its namesake had.
+            same = node is not None and node.uid == known.node_uid
+            kept = [i for i in known.installs if same and i.driver in drivers]
             self._entries[name] = {install.key: install for install in kept}
             self._schedule.add(name)
 
@@ -93,12 +96,22 @@ class FlexNodes:
         """A Node appeared, changed or vanished; with it goes what was known of it."""
         if name not in self._nodes:
             self._entries.pop(name, None)
-        elif name in self._entries:
+        wanted, known = self._wanted(name), self.store.items.get(name)
+        if wanted is not None and (known is None or wanted.machine != known.machine):
             self._schedule.add(name, _PASSING)
 
-    async def flushed(self) -> None:
-        """Wait until everything due is written."""
+    async def flushed(self, driver: str) -> None:
+        """Wait until everything due is written; raises when the API server would not take it."""
         await self._schedule.idle()
+        failing = [name for name in self._schedule.failures if self._concerns(name, driver)]
+        if failing:
+            raise ApiError(0, "NotWritten", f"{len(failing)} FlexNodes, one is {min(failing)}")
+
+    def _concerns(self, name: str, driver: str) -> bool:
+        """Whether the driver has an entry in a FlexNode, or had one."""
+        known = self.store.items.get(name)
+        has = any(key[0] == driver for key in self._entries.get(name, ()))
+        return has or (known is not None and any(i.driver == driver for i in known.installs))
 
     async def run(self) -> None:
         """Write for ever."""
@@ -106,8 +119,18 @@ class FlexNodes:
 
     def _seen(self, _old: FlexNode | None, new: FlexNode | None) -> None:
         name = new.name if new else _old.name if _old else ""
-        if name in self._entries:
-            self._schedule.add(name, _FOREIGN)
+        entries = self._entries.get(name)
+        if entries is None or (new is not None and new == self._wanted(name)):
+            return
+        passing = any(install.state is State.PENDING for install in entries.values())
+        self._schedule.add(name, _PASSING if passing else _FOREIGN)
+
+    def _wanted(self, name: str) -> FlexNode | None:
+        """The FlexNode as it has to be; None when there is to be none."""
+        node, entries = self._nodes.get(name), self._entries.get(name)
+        if node is None or not entries:
+            return None
+        return flexnode(name, node.uid, self._directory(node), entries.values())
 
     async def _write(self, name: str) -> bool:
         node, entries = self._nodes.get(name), self._entries.get(name)
@@ -123,8 +146,8 @@ class FlexNodes:
                 if not entries:
                     self._entries.pop(name, None)
                 return True
-            wanted = flexnode(name, node.uid, self._directory(node), entries.values())
-            if wanted != known:
+            wanted = self._wanted(name)
+            if wanted is not None and wanted != known:
                 await self._client.apply(path, wanted.manifest(), manager=FIELD_MANAGER)
         except ApiError as error:
             _LOG.warning("FlexNode %s not written: %s", name, error)

@@ -20,6 +20,8 @@ from flexvolume_operator.cluster.client import ApiError, Client, Json
 DURATION: Final = 10.0
 RENEW_DEADLINE: Final = 7.0
 RETRY: Final = 2.0
+# Of the one who waits: a Lease that was let go is taken about as soon.
+LOOK: Final = 1.0
 _MANAGER: Final = "flexvolume-operator"
 _LOG: Final = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class Lease:
             if not waiting:
                 _LOG.info("waiting for Lease %s, held by %s", self._name, self._holder or "nobody")
             waiting = True
-            await asyncio.sleep(RETRY * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(LOOK * random.uniform(0.8, 1.2))  # noqa: S311
         metrics.LEADER.set(1)
         _LOG.info("holding Lease %s as %s", self._name, self._identity)
 
@@ -56,6 +58,8 @@ class Lease:
         """Renew for ever; ends the process when the renew deadline has passed."""
         while True:
             await asyncio.sleep(RETRY)
+            # Nor may what was asleep for longer renew what somebody else can have by now.
+            self.check()
             await self._attempt(self._renew)
             self.check()
 

@@ -2,22 +2,28 @@
 
 import asyncio
 import heapq
+import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-_RETRY: Final = 1.0
+# After the first failure, the second, and so on.
+_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 class Schedule:
     """Runs `work(key)` when due, at most `workers` at once and never twice for one key at once.
 
-    `work` returns False to be called again a second later.
+    `work` returns False to be called again: about a second later, then after ever longer pauses.
+    `failures` counts how often that happened to a key since it was last done.
     """
 
     def __init__(self, work: Callable[[str], Awaitable[bool]], workers: int) -> None:
         self._work = work
         self._workers = workers
+        self.failures: Counter[str] = Counter()
+        self._not_before: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._busy: set[str] = set()
@@ -26,8 +32,11 @@ class Schedule:
         self._idle.set()
 
     def add(self, key: str, delay: float = 0.0) -> None:
-        """Do the key after `delay` seconds, or sooner if it was to be done sooner already."""
-        when = time.monotonic() + delay
+        """Do the key after `delay` seconds, or sooner if it was to be done sooner already.
+
+        What has failed is not done before its pause is over, however much is asked of it.
+        """
+        when = max(time.monotonic() + delay, self._not_before.get(key, 0.0))
         if when >= self._due.get(key, float("inf")):
             return
         self._due[key] = when
@@ -61,11 +70,18 @@ class Schedule:
         finally:
             self._busy.discard(key)
             self._changed.set()
-        if not done:
-            self.add(key, _RETRY)
-        elif key in self._due:
-            # It came due anew while it was being done, and was passed over.
-            heapq.heappush(self._heap, (self._due[key], key))
+        # It may have come due anew while it was being done, and have been passed over.
+        anew = self._due.pop(key, None)
+        if done:
+            self.failures.pop(key, None)
+            self._not_before.pop(key, None)
+        else:
+            pause = _PAUSES[min(self.failures[key], len(_PAUSES) - 1)]
+            self.failures[key] += 1
+            anew = time.monotonic() + pause * random.uniform(0.7, 1.0)  # noqa: S311
+            self._not_before[key] = anew
+        if anew is not None:
+            self.add(key, anew - time.monotonic())
 
     def _pop(self) -> str | None:
         """The next key that is due and free; entries overtaken by sooner ones are dropped."""

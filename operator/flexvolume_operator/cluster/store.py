@@ -80,9 +80,8 @@ class Store(Generic[Item]):
                 _LOG.log(level, "watch of %s broke: %s", self._path, error)
                 pause = error.retry_after
             failures = failures + 1 if time.monotonic() - opened < _SHORT else 0
-            if failures:
-                backoff = min(0.1 * 2**failures, 15.0) * random.uniform(0.5, 1.0)  # noqa: S311
-                await asyncio.sleep(max(pause, backoff))
+            backoff = min(0.1 * 2**failures, 15.0) * random.uniform(0.5, 1.0)  # noqa: S311
+            await asyncio.sleep(max(pause, backoff if failures else 0.0))
 
     async def _list(self) -> str:
         """Take in a complete LIST; the resourceVersion to watch from."""

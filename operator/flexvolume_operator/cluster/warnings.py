@@ -15,8 +15,12 @@ _COMBINED: Final = "(combined from similar events): "
 
 
 async def newest_warning(client: Client, namespace: str, uid: str, reason: str = "") -> str:
-    """Message of the newest Warning about the object of this uid; empty when there is none."""
-    wanted = f"involvedObject.uid={uid},type=Warning" + (f",reason={reason}" if reason else "")
+    """Message of the newest Warning about the object of this uid; empty when there is none.
+
+    What the node controller says to a dead node's pods explains nothing once the node is back.
+    """
+    which = f"reason={reason}" if reason else "reason!=NodeNotReady"
+    wanted = f"involvedObject.uid={uid},type=Warning,{which}"
     path = f"/api/v1/namespaces/{namespace}/events"
     events = await list_whole(client, path, fieldSelector=wanted, limit=_LIMIT)
     text = str(max(events, key=_last, default={}).get("message") or "")

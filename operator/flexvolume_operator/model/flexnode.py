@@ -17,6 +17,8 @@ from flexvolume_operator.model.report import Capabilities, Serving
 from flexvolume_operator.model.wire import Codec
 
 MESSAGE_LIMIT = 1024
+# In the status of a FlexDriver, which shows ten of them.
+SAMPLE_LIMIT = 512
 PROBLEM_LIMIT = 256
 
 
@@ -94,6 +96,11 @@ class FlexNode(Struct, frozen=True):
     node_uid: str = ""
     plugin_dir: NodeDirectory = NodeDirectory()
     installs: tuple[Install, ...] = ()
+
+    @property
+    def machine(self) -> tuple[str, NodeDirectory]:
+        """What it says of the node itself, whatever becomes of the drivers."""
+        return (self.node_uid, self.plugin_dir)
 
     @property
     def worst(self) -> Install | None:

@@ -29,6 +29,7 @@ LABEL_REVISION = f"{GROUP}/revision"
 LABEL_TEMPLATE = f"{GROUP}/template"
 LABEL_STATE = f"{GROUP}/state"
 ANNOTATION_TEMPLATE_HASH = f"{GROUP}/template-hash"
+ANNOTATION_ASKED_AGAIN = f"{GROUP}/asked-again"
 
 APP = "flexvolume-installer"
 MANAGER = "flexvolume-operator"

@@ -67,7 +67,8 @@ class Container(Struct, frozen=True, gc=False):
 class Pod(Struct, frozen=True, gc=False):
     """An installer pod; times in epoch seconds, 0.0 where there is none yet.
 
-    `node` is the node it is meant for, also before it is bound. `deleted` is when its grace ends.
+    `node` is the node it is meant for, also before it is bound. `deleted` is when its grace ends,
+    `sandbox_since` when its sandbox was made or lost, which a reboot does to it.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Pod(Struct, frozen=True, gc=False):
     scheduling_message: str = ""
     scheduling_since: float = 0.0
     started: float = 0.0
+    sandbox_since: float = 0.0
     tools: Container = Container()
     install: Container = Container()
     guard: Container = Container()

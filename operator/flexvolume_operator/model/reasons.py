@@ -40,6 +40,21 @@ class Reason(StrEnum):
     DRIVER_DELETED = "DriverDeleted"
 
 
+class ConditionReason(StrEnum):
+    """The reasons of a FlexDriver's conditions; docs/concepts.md tells what each one means."""
+
+    INSTALLED = "Installed"
+    NO_NODES_MATCHED = "NoNodesMatched"
+    PROGRESSING = "Progressing"
+    NODES_FAILED = "NodesFailed"
+    NODES_NOT_READY = "NodesNotReady"
+    SUSPENDED = "Suspended"
+    DELETING = "Deleting"
+    INVALID_SPEC = "InvalidSpec"
+    INVALID_TEMPLATE = "InvalidTemplate"
+    APPLY_FAILED = "ApplyFailed"
+
+
 class Meaning(Struct, frozen=True):
     """One entry of the list: who gives the reason, what it means, what to do about it."""
 

@@ -18,7 +18,10 @@ from flexvolume_operator.model.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one DaemonSet is to bring about on its nodes; `path` is the driver's executable."""
+    """What one DaemonSet is to bring about on its nodes.
+
+    `path` is the driver's executable, `namespace` that of the installer pods.
+    """
 
     flexdriver: str
     role: Role
@@ -30,6 +33,7 @@ class Target:
     template: str
     template_hash: str
     timeout_seconds: int
+    namespace: str
     suspended: bool = False
     deleting: bool = False
 
@@ -41,6 +45,7 @@ def target(
     revision: str,
     template: str,
     template_hash: str,
+    namespace: str,
     role: Role = names.KUBELET,
 ) -> Target:
     """The target of a FlexDriver in one directory, with the hashes of its rendered DaemonSet."""
@@ -56,6 +61,7 @@ def target(
         template=template,
         template_hash=template_hash,
         timeout_seconds=spec.verify.timeout_seconds,
+        namespace=namespace,
         suspended=spec.suspend,
         deleting=flexdriver.metadata.deleting,
     )
@@ -101,12 +107,14 @@ class Verdict(Struct, frozen=True):
 
     `install` is the entry for its FlexNode. `settled`: it rests on what the present pod has said,
     not on what was true before it. `recheck_at`: epoch seconds at which time alone may change it.
-    `row` names the row of the decision table that hit.
+    `row` names the row of the decision table that hit. `node_uid`: of two nodes with one name, one
+    after the other, neither is judged by what was true of the other.
     """
 
     install: Install
     row: str
     node_ready: bool
+    node_uid: str = ""
     pod: Pod | None = None
     settled: bool = False
     recheck_at: float | None = None

@@ -264,6 +264,7 @@ def _pod(wire: _WirePod) -> Pod:
         c.name: _container(c) for c in status.init_container_statuses + status.container_statuses
     }
     scheduled = _condition(status.conditions, "PodScheduled") or _Condition("PodScheduled")
+    sandbox = _condition(status.conditions, _SANDBOX) or _Condition(_SANDBOX)
     return Pod(
         name=meta.name,
         namespace=intern(meta.namespace),
@@ -283,6 +284,7 @@ def _pod(wire: _WirePod) -> Pod:
         scheduling_message=scheduled.message,
         scheduling_since=epoch(scheduled.last_transition_time),
         started=epoch(status.start_time),
+        sandbox_since=epoch(sandbox.last_transition_time),
         tools=containers.get("tools", _NO_CONTAINER),
         install=containers.get("install", _NO_CONTAINER),
         guard=containers.get("guard", _NO_CONTAINER),
@@ -290,6 +292,7 @@ def _pod(wire: _WirePod) -> Pod:
 
 
 _NO_CONTAINER = Container()
+_SANDBOX = "PodReadyToStartContainers"
 
 
 def _meant_for(affinity: _Affinity) -> str:

@@ -103,6 +103,19 @@ class TestReboot:
         found = verdict(b.done(b.report(boot_id="boot-2")), PENDING_REBOOT, node=OTHER_BOOT)
         assert (found.state, found.install.boot_id) == (State.INSTALLED, "boot-2")
 
+    def test_the_guard_that_the_reboot_ended_has_not_crashed(self):
+        ended = b.ended(255, ago=106, reason="Unknown")
+        guard = Container(state=b.running(1), last=ended, restarts=1)
+        assert verdict(b.done(guard=guard), PENDING_REBOOT).state is State.INSTALLED
+
+    def test_a_pod_that_starts_again_after_it_is_as_young_as_its_sandbox(self):
+        tools = Container(state=b.running(1), last=b.ended(ago=5000))
+        again = b.pod(tools=tools, created=NOW - 5100, started=NOW - 5100, sandbox_since=NOW - 3)
+        down = replace(INSTALLED, state=State.UNKNOWN, reason="NodeNotReady")
+        found = verdict(again, down, node=OTHER_BOOT, warning="Node is not ready")
+        assert (found.state, found.install.reason) == (State.PENDING, "PodStarting")
+        assert found.recheck_at == NOW - 3 + 60
+
     def test_a_node_that_does_not_tell_its_boot_is_believed(self):
         assert verdict(b.done(), node=replace(b.NODE, boot_id="")).state is State.INSTALLED
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from flexvolume_operator.assess.conditions import Trouble
 from flexvolume_operator.assess.summary import invalid_status, status
 from flexvolume_operator.assess.tally import Tally
-from flexvolume_operator.model.reasons import Reason
+from flexvolume_operator.model.reasons import ConditionReason, Reason
 from flexvolume_operator.model.verdict import Match
 from tests.unit import builders as b
 from tests.unit.builders import NOW, OLD, TARGET, verdict
@@ -68,7 +68,11 @@ def three(found):
         ([GOOD, OUTDATED], {"target": SUSPENDED}, ("FFF", "Suspended")),
         ([GOOD], {"target": SUSPENDED}, ("TFF", "Installed")),
         ([GOOD], {"target": DELETING}, ("FTF", "Deleting")),
-        ([GOOD], {"trouble": Trouble("InvalidTemplate", "no")}, ("FFT", "InvalidTemplate")),
+        (
+            [GOOD],
+            {"trouble": Trouble(ConditionReason.INVALID_TEMPLATE, "no")},
+            ("FFT", "InvalidTemplate"),
+        ),
     ],
 )
 def test_conditions_mean_what_kstatus_takes_them_to_mean(verdicts, options, expected):
@@ -154,7 +158,7 @@ def test_the_rollout_has_a_state(verdicts, options, state):
 
 def test_an_unreadable_spec_leaves_what_is_known_of_nodes():
     before = status_of(GOOD, GOOD)
-    trouble = Trouble("InvalidSpec", "spec.vendor: ...")
+    trouble = Trouble(ConditionReason.INVALID_SPEC, "spec.vendor: ...")
     found = invalid_status(4, before, NOW + 60, trouble)
     assert found["nodes"] == before["nodes"]
     assert found["observedGeneration"] == 4

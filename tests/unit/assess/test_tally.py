@@ -53,6 +53,12 @@ def test_kept_counts_equal_counted_ones():
     assert kept.failing() == fresh.failing()
 
 
+def test_a_pod_that_is_replaced_does_not_make_the_count_of_updated_nodes_flicker():
+    between = verdict(None, INSTALLED, missing_since=b.NOW)
+    assert between.state is State.INSTALLED
+    assert tally(a=GOOD, b=between, c=NEVER).updated == 2
+
+
 def test_the_sample_of_failures_is_the_first_ten_by_name():
     counts = tally(**{f"n{i:02}": BAD for i in range(30)})
     assert [f["node"] for f in counts.failing()] == [f"n{i:02}" for i in range(10)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 
@@ -101,3 +102,29 @@ async def test_work_that_failed_is_done_again(desk):
 
     await asyncio.wait_for(twice(), 5)
     assert desk.done == ["a", "a"]
+
+
+async def test_work_that_failed_is_done_again_also_if_it_came_due_meanwhile(desk):
+    desk.gate.clear()
+    desk.answers = [False]
+    desk.schedule.add("a")
+    while not desk.at_once:
+        await asyncio.sleep(0)
+    desk.schedule.add("a")
+    await asyncio.sleep(0)
+    desk.gate.set()
+    async with asyncio.timeout(5):
+        while len(desk.done) < 2:
+            await asyncio.sleep(0.05)
+
+
+async def test_what_has_failed_is_left_alone_until_its_pause_is_over(desk):
+    desk.answers = [False]
+    desk.schedule.add("a")
+    await desk.schedule.idle()
+    began = time.monotonic()
+    while len(desk.done) < 2 and time.monotonic() < began + 5:
+        desk.schedule.add("a")
+        await asyncio.sleep(0.01)
+    assert 0.5 < time.monotonic() - began < 2
+    assert not desk.schedule.failures

@@ -75,6 +75,24 @@ def test_an_explanation_is_fetched_once_and_judged():
     assert "exceeded quota" in change.after.install.message
 
 
+def test_a_refusal_is_asked_about_again_and_its_text_follows():
+    found, _ = survey({"n1": NODE}, [])
+    found.mark("n1")
+    for after in (0, 15):
+        found.judge(TARGET, MATCHER, NOW + after)
+    found.explain("", "exceeded quota", NOW + 15)
+    found.judge(TARGET, MATCHER, NOW + 15)
+    assert found.deadline == NOW + 30, "of a verdict that is not the last one any more"
+    assert found.judge(TARGET, MATCHER, NOW + 30) == []
+    assert found.deadline == NOW + 45
+    found.judge(TARGET, MATCHER, NOW + 45)
+    assert found.unexplained(NOW + 45) == [""]
+    found.explain("", "no PriorityClass with name x was found", NOW + 45)
+    (change,) = found.judge(TARGET, MATCHER, NOW + 45)
+    assert "no PriorityClass with name x was found" in change.after.install.message
+    assert found.judge(TARGET, MATCHER, NOW + 74) == []
+
+
 def test_an_explanation_does_not_outlive_what_it_explains():
     found, index = survey({"n1": NODE}, [])
     found.mark("n1")
@@ -102,6 +120,18 @@ def test_a_node_that_goes_or_is_not_meant_any_more_is_a_change_to_nothing():
     assert change.before.boot_id == BOOT
     assert change.after is None
     assert found.verdicts == {}
+
+
+def test_a_node_made_anew_between_two_looks_is_another_node():
+    nodes = {"n1": NODE}
+    found, _ = survey(nodes, [])
+    found.mark("n1")
+    found.judge(TARGET, MATCHER, NOW)
+    nodes["n1"] = replace(NODE, uid="another")
+    found.mark("n1")
+    (change,) = found.judge(TARGET, MATCHER, NOW + 20)
+    assert change.before is None
+    assert found.verdicts["n1"].recheck_at == NOW + 20 + 15
 
 
 def test_a_pod_of_another_directory_is_not_this_targets():

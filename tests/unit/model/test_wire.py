@@ -138,7 +138,12 @@ POD = {
                 "reason": "Unschedulable",
                 "message": "0/1 nodes",
                 "lastTransitionTime": "2026-01-01T00:00:02Z",
-            }
+            },
+            {
+                "type": "PodReadyToStartContainers",
+                "status": "False",
+                "lastTransitionTime": "2026-01-01T00:00:05Z",
+            },
         ],
         "initContainerStatuses": [
             {
@@ -172,6 +177,7 @@ def test_a_pod_keeps_what_decisions_need():
     pod = PODS.one(encoded(POD))
     assert (pod.name, pod.namespace, pod.flexdriver, pod.revision) == ("p", "ns", "nfs", "r")
     assert (pod.template_hash, pod.created, pod.deleted, pod.started) == ("h", T0, 0.0, T0 + 1)
+    assert pod.sandbox_since == T0 + 5
     assert not pod.scheduled
     assert (pod.scheduling_message, pod.scheduling_since) == ("0/1 nodes", T0 + 2)
     assert pod.install.state == Waiting("CrashLoopBackOff", "m")
