@@ -17,9 +17,10 @@ class Api:
         self._connection = connection
 
     def request(self, method: str, path: str, body: object = None) -> bytes:
-        """The answer's body; raises ClusterError unless the answer is 2xx."""
+        """The answer's body; raises ClusterError unless the answer is 2xx. PATCH merges."""
         data = None if body is None else json.dumps(body)
-        self._connection.request(method, path, data, {"Content-Type": "application/json"})
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        self._connection.request(method, path, data, {"Content-Type": kind})
         answer = self._connection.getresponse()
         content = answer.read()
         if answer.status >= http.HTTPStatus.MULTIPLE_CHOICES:

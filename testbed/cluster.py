@@ -119,6 +119,7 @@ class Cluster:
         """Start what was killed; returns when the API is ready again."""
         controlplane.start_api(self.layout, self._programs.kubernetes, [role])
         controlplane.wait_for_api(self.layout)
+        fakes.touch_pods(self.layout)
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl as the administrator and return its output; raises ClusterError."""

@@ -7,7 +7,9 @@ comma-separated, or "all". testbed/reason and testbed/message go into the report
 """
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from testbed import controlplane, processes
@@ -98,6 +100,17 @@ def set_count(layout: Layout, programs: Path, count: int, shape: str = "") -> Se
         what = f"{count} fake nodes are Ready"
         until(lambda: all(map(api.nodes(FAKES).get, wanted)), 60 + count / 10, what)
     return wanted
+
+
+def touch_pods(layout: Layout) -> None:
+    """Have kwok look at all pods: one whose status it could not write it has given up."""
+    change = {"metadata": {"annotations": {"testbed/touched": str(time.time())}}}
+    with connect(layout) as api:
+        for pod in api.list("/api/v1/pods"):
+            path = "/api/v1/namespaces/{namespace}/pods/{name}".format(**pod["metadata"])
+            # It may have gone since.
+            with suppress(ClusterError):
+                api.request("PATCH", path, change)
 
 
 def _start_kwok(layout: Layout, programs: Path) -> None:

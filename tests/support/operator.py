@@ -1,5 +1,6 @@
 """The operator as a process of this machine, with the rights of its ServiceAccount."""
 
+import base64
 import json
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,16 +21,22 @@ USER = f"system:serviceaccount:{OPERATORS}:flexvolume-operator"
 class Operator:
     """Started, stopped and killed by tests; its log is in `log`."""
 
-    def __init__(self, kit: Kit, folder: Path, identity: str = "test") -> None:
+    def __init__(self, kit: Kit, folder: Path, identity: str = "test", server: str = "") -> None:
         self._identity = identity
         self.log = folder / "operator.log"
         self._kubeconfig = folder / "operator.kubeconfig"
-        self._kubeconfig.write_text(yaml.safe_dump(_own_kubeconfig(kit)))
+        self._kubeconfig.write_text(yaml.safe_dump(_own_kubeconfig(kit, server)))
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, as_leader: bool = True) -> None:
         """Start, and return when it says that it is ready: to act, or to take over."""
+        self.spawn()
+        what = f"the operator is ready; its log is {self.log}"
+        until(lambda: self._is_ready() and self.leads == as_leader, 30, what)
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start and return at once."""
         command = [
             *(sys.executable, "-m", "flexvolume_operator", "run"),
             f"--kubeconfig={self._kubeconfig}",
@@ -39,8 +47,7 @@ class Operator:
         ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        what = f"the operator is ready; its log is {self.log}"
-        until(lambda: self._is_ready() and self.leads == as_leader, 30, what)
+        return self._process
 
     @property
     def leads(self) -> bool:
@@ -54,6 +61,23 @@ class Operator:
     def kill(self) -> int:
         """SIGKILL."""
         return self._end(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, with no regard to what follows."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code, once it has ended by itself."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+    @property
+    def credential(self) -> str:
+        """The name of its token in the audit log; no two operators have the same."""
+        user = yaml.safe_load(self._kubeconfig.read_text())["users"][0]["user"]
+        claims = json.loads(base64.urlsafe_b64decode(user["token"].split(".")[1] + "=="))
+        return f"JTI={claims['jti']}"
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of a request to its own server."""
@@ -90,9 +114,11 @@ class Operator:
         return code
 
 
-def _own_kubeconfig(kit: Kit) -> dict[str, object]:
+def _own_kubeconfig(kit: Kit, server: str) -> dict[str, object]:
     """The administrator's kubeconfig with the ServiceAccount's token in place of the rights."""
     found = yaml.safe_load(kit.kubeconfig.read_text())
+    if server:
+        found["clusters"][0]["cluster"]["server"] = server
     account = ["flexvolume-operator", f"--namespace={OPERATORS}", "--duration=4h"]
     token = kit.cluster.kubectl("create", "token", *account).strip()
     return {**found, "users": [{"name": found["users"][0]["name"], "user": {"token": token}}]}
@@ -105,7 +131,7 @@ def _free_port() -> int:
         return port
 
 
-def requests(kit: Kit, since: int = 0) -> list[dict[str, object]]:
+def requests(kit: Kit, since: int = 0) -> list[dict[str, Any]]:
     """The operator's requests from the audit log, beginning at a byte of it."""
     with kit.cluster.audit_log.open() as log:
         log.seek(since)

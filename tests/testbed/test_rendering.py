@@ -31,12 +31,19 @@ def test_each_node_can_have_its_own_plugin_directory():
     assert told(config, "node-2") == ("/home/y", [])
 
 
+def test_a_node_gives_signs_of_life_as_often_as_they_are_waited_for():
+    settings = nodeconfig.kubelet(LAYOUT, Config(node_grace=8), "node-1", 1)
+    assert settings["nodeLeaseDurationSeconds"] == 8
+    assert "nodeLeaseDurationSeconds" not in nodeconfig.kubelet(LAYOUT, Config(), "node-1", 1)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"nodes": 65}, "nodes is 65; it must be 0 to 64"),
         ({"plugin_dir": "x"}, "'x' must be an absolute path"),
         ({"plugin_dir_by": "magic"}, "it must be config or flag"),
+        ({"node_grace": 3}, "node_grace is 3; it must be 0 or at least 4 seconds"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong, message):

@@ -102,9 +102,12 @@ class Children:
         self._answers[name] = _Answer(manifest, meta["uid"], meta["generation"])
 
     async def _replace(self, path: str, manifest: Mapping[str, Any], child: Json) -> Json:
-        """PUT the manifest over the child, so that foreign fields go."""
-        version = child["metadata"]["resourceVersion"]
-        meta = {**manifest["metadata"], "resourceVersion": version, "uid": child["metadata"]["uid"]}
+        """PUT the manifest over the child, so that foreign fields go.
+
+        Whatever was written to it meanwhile: with a resourceVersion, the controller's next status
+        would make it a conflict, and the back-off after that leaves the edit in place for a second.
+        """
+        meta = {**manifest["metadata"], "uid": child["metadata"]["uid"]}
         return await self._client.replace(
             path, {**manifest, "metadata": meta}, manager=FIELD_MANAGER
         )

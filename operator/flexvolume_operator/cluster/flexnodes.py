@@ -22,11 +22,16 @@ from flexvolume_operator.model.flexnode import (
 )
 from flexvolume_operator.model.names import API_VERSION, FIELD_MANAGER
 from flexvolume_operator.model.objects import Node
+from flexvolume_operator.model.reasons import Reason
 
 _PATH: Final = f"/apis/{API_VERSION}/flexnodes"
 _WRITERS: Final = 32
-# A healthy installation is done sooner, and then costs one write.
+# What is written there is put right after so long when it has become a passing state.
 _PASSING: Final = 5.0
+# A driver that is not named there yet and waits for its pod is named after so long. A healthy
+# installation gets further, and then costs one write: of 1,000 nodes the last has its pod after a
+# minute, and is done soon after.
+_NEW: Final = 60.0
 # A FlexNode that differs may be an echo of our own last write but one.
 _FOREIGN: Final = 1.0
 _LOG: Final = logging.getLogger(__name__)
@@ -75,7 +80,7 @@ class FlexNodes:
         for key in [key for key in entries if key[:2] == install.key[:2]]:
             del entries[key]
         entries[install.key] = install
-        self._schedule.add(node, _PASSING if install.state is State.PENDING else 0.0)
+        self._schedule.add(node, self._patience(node, install))
 
     def drop(self, node: str, driver: str) -> None:
         """The driver has nothing to do with the node any more."""
@@ -98,7 +103,7 @@ class FlexNodes:
             self._entries.pop(name, None)
         wanted, known = self._wanted(name), self.store.items.get(name)
         if wanted is not None and (known is None or wanted.machine != known.machine):
-            self._schedule.add(name, _PASSING)
+            self._schedule.add(name, max(_PASSING, self._untold(name, known)))
 
     async def flushed(self, driver: str) -> None:
         """Wait until everything due is written; raises when the API server would not take it."""
@@ -122,8 +127,23 @@ class FlexNodes:
         entries = self._entries.get(name)
         if entries is None or (new is not None and new == self._wanted(name)):
             return
-        passing = any(install.state is State.PENDING for install in entries.values())
-        self._schedule.add(name, _PASSING if passing else _FOREIGN)
+        self._schedule.add(name, max(_FOREIGN, self._untold(name, new)))
+
+    def _untold(self, name: str, known: FlexNode | None) -> float:
+        """How soon to write what is known here and not there: as the most urgent entry asks."""
+        told = known.installs if known is not None else ()
+        entries = self._entries.get(name, {}).values()
+        return min((self._patience(name, i) for i in entries if i not in told), default=0.0)
+
+    def _patience(self, name: str, install: Install) -> float:
+        """How long an entry may wait to be written, as it may be another one by then."""
+        if install.state is not State.PENDING:
+            return 0.0
+        if install.reason != Reason.WAITING_FOR_POD:
+            return _PASSING
+        known = self.store.items.get(name)
+        told = [i.state for i in known.installs if i.key == install.key] if known else []
+        return _NEW if all(state is State.PENDING for state in told) else _PASSING
 
     def _wanted(self, name: str) -> FlexNode | None:
         """The FlexNode as it has to be; None when there is to be none."""
