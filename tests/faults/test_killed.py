@@ -20,7 +20,7 @@ KILLS = 4
 
 
 class Killer:
-    """Kills the operator, and remembers which entries of the victim were final by then."""
+    """Kills the operator, and remembers which entries of the victim were final at that time."""
 
     def __init__(self, cluster, proxy, supervisor, rng):
         self._cluster = cluster
@@ -31,6 +31,7 @@ class Killer:
 
     def kill_in_phase(self, writes):
         """Several times at random, spread over a phase that takes about so many writes."""
+        self._final = []
         for _ in range(KILLS):
             number = self._rng.randint(1, 2 * writes // (KILLS + 1))
             self._kill(number, done=self._rng.random() < 0.5)
@@ -59,7 +60,7 @@ class Killer:
         self._supervisor.operator.send(number)
 
     def lost(self, scene):
-        """Final entries of the revision that is wanted that are not as they were."""
+        """Entries that were final already in this phase and are not as they were."""
         now = scene.entries("victim")
         (revision,) = {entry["revision"] for entry in now.values()}
         return [(e, now[n]) for n, e in self._final if e["revision"] == revision and e != now[n]]

@@ -125,7 +125,10 @@ def installer_pods(kit: Kit) -> set[str]:
     return {
         pod["metadata"]["uid"]
         for pod in kit.list("pods", "flexvolume.io/driver=hostfile", INSTALLERS)
-        if any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"]["conditions"])
+        if any(
+            c["type"] == "Ready" and c["status"] == "True"
+            for c in pod["status"].get("conditions", ())
+        )
     }
 
 

@@ -45,7 +45,8 @@ def measure(plan: Plan, tell: Tell) -> list[Section]:
     """The section f."""
     deleted: list[float] = []
     edited: list[float] = []
-    with bench() as (kit, _operator, cluster):
+    with bench() as cluster:
+        kit = cluster.kit
         tell(f"(f) {plan.few} fake nodes, two FlexDrivers")
         nodes = kit.cluster.fake_nodes(plan.few)
         kit.cluster.kubectl("label", "node", *nodes[:ON_FEW], "few=true")
