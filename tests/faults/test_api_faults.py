@@ -20,7 +20,7 @@ from tests.support.scene import until_right
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-RETRY_AFTER = 3
+RETRY_AFTER = 2
 # kopf ends the process when the watch of FlexDrivers is refused like this.
 EACH_TIME = 9
 POOL = flexdriver("pool", placement={"nodeSelector": {"pool": "storage"}})
@@ -80,9 +80,9 @@ CASES: Mapping[str, Case] = {
     "nothing is answered": Case(faults.silent, ends=1),
     "everything is an error": Case(refused(500), seconds=10, brief=True, ends=1),
     "answers take long": Case(slow(1), running=False),
-    "too many requests": Case(refused(429, RETRY_AFTER), all_but_the_lease, 7, brief=True),
+    "too many requests": Case(refused(429, RETRY_AFTER), all_but_the_lease, 5, brief=True),
     "writes conflict": Case(refused(409), writes, 3, brief=True),
-    "FlexNodes cannot be written": Case(refused(500), writes_of("flexnodes"), 6, brief=True),
+    "FlexNodes cannot be written": Case(refused(500), writes_of("flexnodes"), brief=True),
     "FlexNodes conflict": Case(refused(409), writes_of("flexnodes")),
     "finalizers conflict": Case(refused(409), writes_of("flexdrivers")),
     "statuses conflict": Case(refused(409), writes_of("flexdrivers/status")),
@@ -129,7 +129,7 @@ def test_what_is_asked_for_meanwhile_is_done(cluster, scene, proxy, supervisor, 
     assert len(supervisor.exits) - ended <= case.ends
     assert not too_often(asked, lasted)
     assert not too_early(asked, RETRY_AFTER)
-    until(lambda: rests(cluster, 20 if long else 2), 60, "it rests")
+    until(lambda: rests(cluster, 20 if long else 1), 60, "it rests")
 
 
 def rests(cluster, seconds):

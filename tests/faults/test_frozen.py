@@ -41,7 +41,7 @@ def second(cluster, operator, tmp_path):
     second = Operator(cluster, tmp_path / "second", identity="second")
     second.start(as_leader=False)
     yield second
-    second.kill()
+    second.stop()
 
 
 @pytest.fixture

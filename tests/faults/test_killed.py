@@ -16,8 +16,6 @@ from tests.support.scene import look, until_right
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
-KILLS = 4
-
 
 class Killer:
     """Kills the operator, and remembers which entries of the victim were final at that time."""
@@ -29,11 +27,11 @@ class Killer:
         self._rng = rng
         self._final = []
 
-    def kill_in_phase(self, writes):
-        """Several times at random, spread over a phase that takes about so many writes."""
+    def kill(self, times, writes):
+        """So often at random, spread over a phase that takes about so many writes."""
         self._final = []
-        for _ in range(KILLS):
-            number = self._rng.randint(1, 2 * writes // (KILLS + 1))
+        for _ in range(times):
+            number = self._rng.randint(1, 2 * writes // (times + 1))
             self._kill(number, done=self._rng.random() < 0.5)
             entries = look(self._cluster).entries("victim")
             self._final += [(n, e) for n, e in entries.items() if e["state"] == "Installed"]
@@ -72,26 +70,27 @@ def killer(cluster, proxy, supervisor, rng):
 
 
 def test_killed_at_any_moment_it_goes_on_where_it_was(cluster, steady, killer, long):
-    for _ in range(5 if long else 1):
+    rounds, times = (5, 4) if long else (1, 3)
+    for _ in range(rounds):
         cluster.apply(flexdriver("victim"))
-        killer.kill_in_phase(writes=NODES + 8)
+        killer.kill(times, writes=NODES + 8)
         scene = until_right(cluster, {"steady", "victim"})
         assert not killer.lost(scene)
 
         cluster.patch("flexdriver", "victim", {"spec": {"image": "localhost/hostfile:next"}})
-        killer.kill_in_phase(writes=3 * NODES)
+        killer.kill(times, writes=3 * NODES)
         scene = until_right(cluster, {"steady", "victim"}, 60)
         assert not killer.lost(scene)
 
         cluster.cluster.kubectl("delete", "flexdriver", "victim", "--wait=false")
-        killer.kill_in_phase(writes=NODES + 4)
+        killer.kill(times, writes=NODES + 4)
         scene = until_right(cluster, {"steady"})
         assert scene.entries("steady") == steady.entries("steady")
         assert scene.uids("steady") == steady.uids("steady")
         assert scene.flexdrivers["steady"]["status"] == steady.flexdrivers["steady"]["status"]
 
 
-def test_killed_while_pods_are_still_going_it_waits_for_them(cluster, steady, killer, proxy):
+def test_killed_while_pods_are_still_going_it_waits_for_them(cluster, steady, killer, long):
     cluster.apply(flexdriver("victim"))
     scene = until_right(cluster, {"steady", "victim"})
     held = [name for name in scene.pods if name.startswith("victim-")][:3]
@@ -99,7 +98,7 @@ def test_killed_while_pods_are_still_going_it_waits_for_them(cluster, steady, ki
         cluster.patch("pod", name, {"metadata": {"finalizers": ["testbed/held"]}}, INSTALLERS)
     cluster.cluster.kubectl("delete", "flexdriver", "victim", "--wait=false")
     try:
-        for _ in range(2):
+        for _ in range(3 if long else 1):
             until(
                 lambda: set(look(cluster).pods) & set(scene.pods) >= set(held), 20, "some are left"
             )
