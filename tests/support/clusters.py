@@ -1,10 +1,12 @@
 """Clusters for whole test modules, always taken away again, with the logs on failure."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from testbed import Cluster, Config, builds, images
-from testbed.shell import run
+from testbed.layout import state_root
+from testbed.shell import ClusterError, run
 from tests.support.kit import OPERATORS, Kit
 
 CHART = images.ROOT / "charts/flexvolume-operator"
@@ -13,13 +15,29 @@ CHART = images.ROOT / "charts/flexvolume-operator"
 @contextmanager
 def running(name: str, config: Config | None = None) -> Iterator[Kit]:
     """A cluster of this name from nothing, gone afterwards."""
-    cluster = Cluster(name, config)
-    cluster.down()
-    try:
-        cluster.up()
-        yield Kit(cluster)
-    finally:
+    with _claimed(name):
+        cluster = Cluster(name, config)
         cluster.down()
+        try:
+            cluster.up()
+            yield Kit(cluster)
+        finally:
+            cluster.down()
+
+
+@contextmanager
+def _claimed(name: str) -> Iterator[None]:
+    """Keep another run of the same tests from taking this run's cluster for a leftover."""
+    with socket.socket(socket.AF_UNIX) as claim:
+        try:
+            # Not a file: this name is gone with the process, however it ends.
+            claim.bind(f"\0{state_root() / name}")
+        except OSError:
+            raise ClusterError(
+                f"cluster {name} belongs to another run of these tests on this machine; "
+                "begin again when that has ended"
+            ) from None
+        yield
 
 
 def helm_install(kit: Kit, *values: str, wait: bool = True) -> None:

@@ -25,7 +25,11 @@ _PATHS = {
 
 @dataclass(frozen=True)
 class Scene:
-    """All objects of each kind, by name."""
+    """All objects of each kind, by name; nothing of nodes that are gone.
+
+    That is for Kubernetes to clear away: pods within a minute, and a FlexNode, in a new cluster,
+    once its garbage collector has heard of the kind.
+    """
 
     flexdrivers: Mapping[str, Object]
     flexnodes: Mapping[str, Object]
@@ -35,9 +39,7 @@ class Scene:
 
     def wrong(self, drivers: Collection[str]) -> list[str]:
         """What is not as it has to be when these FlexDrivers, and no others, are Ready."""
-        # Kubernetes takes most of a minute to clear away the pods of a node that is gone.
-        where = ((_driver(pod), pod["spec"].get("nodeName", "")) for pod in self.pods.values())
-        pods = (place for place in where if place[1] in ("", *self.nodes))
+        pods = ((_driver(pod), _node(pod)) for pod in self.pods.values())
         meant = Counter((name, node) for name in self.flexdrivers for node in self.meant(name))
         entries = Counter((entry["driver"], node) for node, entry in self._entries())
         return [
@@ -91,7 +93,11 @@ def look(kit: Kit) -> Scene:
     """The cluster as it is now."""
     with connect(kit.cluster.layout) as api:
         lists = {kind: json.loads(api.request("GET", path)) for kind, path in _PATHS.items()}
-    return Scene(**{k: {o["metadata"]["name"]: o for o in v["items"]} for k, v in lists.items()})
+    found = {k: {o["metadata"]["name"]: o for o in v["items"]} for k, v in lists.items()}
+    there = found["nodes"].keys() | {""}
+    found["pods"] = {k: v for k, v in found["pods"].items() if _node(v) in there}
+    found["flexnodes"] = {k: v for k, v in found["flexnodes"].items() if k in there}
+    return Scene(**found)
 
 
 def until_right(kit: Kit, drivers: Collection[str], timeout: float = 30) -> Scene:
@@ -131,6 +137,10 @@ def _of(flexnode: Object) -> list[Object]:
 def _labels(found: Object) -> dict[str, str]:
     labels: dict[str, str] = found["metadata"].get("labels", {})
     return labels
+
+
+def _node(pod: Object) -> str:
+    return str(pod["spec"].get("nodeName", ""))
 
 
 def _driver(found: Object) -> str:

@@ -56,8 +56,11 @@ class Lease:
 
     async def keep(self) -> None:
         """Renew for ever; ends the process when the renew deadline has passed."""
+        due = time.monotonic() + RETRY
         while True:
-            await asyncio.sleep(RETRY)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            # From begin to begin: slow answers add up to nothing, they only fill the pause.
+            due = time.monotonic() + RETRY
             # Nor may what was asleep for longer renew what somebody else can have by now.
             self.check()
             await self._attempt(self._renew)
