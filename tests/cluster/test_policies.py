@@ -80,10 +80,10 @@ def test_a_controller_that_waits_ever_longer_is_made_to_try_again(cluster, nodes
         for number in range(20):
             attempt = {"metadata": {"annotations": {"attempt": str(number)}}}
             cluster.patch("daemonset", name, attempt, INSTALLERS)
+        before = position(cluster)
         cluster.until_failed(refused, nodes[0], NO_POD + SLACK)
         cluster.until_status(refused, is_stalled, "it is Stalled")
 
-        before = position(cluster)
         end()
         cluster.until_ready(refused, REFUSED_AGAIN + SLACK)
         assert ("patch", "daemonsets", name) in changes(cluster, before)
