@@ -29,7 +29,7 @@ kubeconfig: ## Print the path of the demo cluster's kubeconfig
 ##@ Tests
 
 .PHONY: test test-first-lane test-second-lane test-unit test-packaging test-installer test-examples test-chart test-testbed test-cluster test-node
-.PHONY: test-faults test-faults-short prepare bench
+.PHONY: test-faults test-faults-api test-faults-nodes prepare bench
 test: test-unit test-packaging test-installer test-examples test-chart ## Run every test, the fast ones first
 	@echo "Two lanes of real clusters, which mostly wait; the output of each comes when it is done (about 9 minutes)"
 	@$(MAKE) --jobs=2 --output-sync=target test-first-lane test-second-lane
@@ -37,11 +37,12 @@ test: test-unit test-packaging test-installer test-examples test-chart ## Run ev
 # No more than two at once: there are deadlines to meet.
 test-first-lane:
 	@$(MAKE) test-node
-	@$(MAKE) test-faults-short
+	@$(MAKE) test-faults-nodes
 
 test-second-lane:
 	@$(MAKE) test-testbed
 	@$(MAKE) test-cluster
+	@$(MAKE) test-faults-api
 
 prepare: ## Install packages and build programs and images for the test cluster, if that is not done
 	@$(env) python -m testbed prepare
@@ -74,8 +75,11 @@ test-node: prepare ## Test with real kubelets
 test-faults: prepare ## Test what happens when operator, API server, network or nodes fail, with every loop at full length (30 minutes)
 	@$(pytest) tests/faults --long
 
-test-faults-short: prepare
-	@$(pytest) tests/faults
+test-faults-api: prepare
+	@$(pytest) tests/faults --ignore=tests/faults/nodes
+
+test-faults-nodes: prepare
+	@$(pytest) tests/faults/nodes
 
 bench: prepare ## Measure speed and memory beside a bare DaemonSet, into bench/ (40 minutes; leave the machine alone)
 	@$(env) python -m tests.scale

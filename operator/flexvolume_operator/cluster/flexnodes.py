@@ -22,15 +22,13 @@ from flexvolume_operator.model.flexnode import (
 )
 from flexvolume_operator.model.names import API_VERSION, FIELD_MANAGER
 from flexvolume_operator.model.objects import Node
-from flexvolume_operator.model.reasons import Reason
 
 _PATH: Final = f"/apis/{API_VERSION}/flexnodes"
 _WRITERS: Final = 32
 # What is written there is put right after so long when it has become a passing state.
 _PASSING: Final = 5.0
-# A driver that is not named there yet and waits for its pod is named after so long. A healthy
-# installation gets further, and then costs one write: of 1,000 nodes the last has its pod after a
-# minute, and is done soon after.
+# A driver that is not named there yet is named after so long while it is under way. A healthy
+# installation is over by then, and costs one write.
 _NEW: Final = 60.0
 # A FlexNode that differs may be an echo of our own last write but one.
 _FOREIGN: Final = 1.0
@@ -139,11 +137,9 @@ class FlexNodes:
         """How long an entry may wait to be written, as it may be another one by then."""
         if install.state is not State.PENDING:
             return 0.0
-        if install.reason != Reason.WAITING_FOR_POD:
-            return _PASSING
         known = self.store.items.get(name)
-        told = [i.state for i in known.installs if i.key == install.key] if known else []
-        return _NEW if all(state is State.PENDING for state in told) else _PASSING
+        told = known is not None and any(i.key == install.key for i in known.installs)
+        return _PASSING if told else _NEW
 
     def _wanted(self, name: str) -> FlexNode | None:
         """The FlexNode as it has to be; None when there is to be none."""

@@ -45,14 +45,14 @@ async def test_what_is_decided_is_written_at_once(flexnodes):
     assert due(flexnodes) == 0
 
 
-async def test_a_driver_that_is_not_named_yet_has_a_minute_to_get_its_pod(flexnodes):
+async def test_a_driver_that_is_not_named_yet_has_a_minute_to_be_done(flexnodes):
     seen(flexnodes, entry("san", State.INSTALLED))
     flexnodes.put(NODE.name, entry("san", State.INSTALLED))
     flexnodes._schedule._due.clear()
     flexnodes.put(NODE.name, entry("nfs", State.PENDING))
     assert due(flexnodes) == 60
     flexnodes.put(NODE.name, entry("nfs", State.PENDING, "PullingImage"))
-    assert due(flexnodes) == 5
+    assert due(flexnodes) == 60
 
 
 async def test_what_is_not_true_any_more_is_put_right_sooner(flexnodes):
