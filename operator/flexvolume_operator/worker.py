@@ -44,7 +44,9 @@ class Worker:
                 await asyncio.sleep(limit * random.uniform(0.5, 1.0))  # noqa: S311
                 continue
             try:
-                await asyncio.wait_for(self._woken.wait(), due)
+                # Not wait_for, which in Python 3.11 loses a cancel that comes with the event.
+                async with asyncio.timeout(due):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(_BURST)

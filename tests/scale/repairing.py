@@ -70,7 +70,7 @@ def measure(plan: Plan, tell: Tell) -> list[Section]:
     note = (
         f"From sending the request that does the harm until a watch shows the DaemonSet right "
         f"again. Tampered with is one on {plan.few} nodes, in {len(EDITS)} ways in turn, deleted "
-        f"one on {ON_FEW}; at any moment, but not before the DaemonSet controller has come to rest."
+        f"one on {ON_FEW}; at any moment, but not before all that came of the last time is over."
     )
     return [Section("f", "A child restored", note, rows)]
 
@@ -86,7 +86,7 @@ class Harm:
 
     def edit(self, change: Callable[[Object], None]) -> float:
         """Change the child of the FlexDriver on all nodes."""
-        child = until(lambda: self._settled(DRIVER), 30, "its controller has seen the DaemonSet")
+        child = self._at_rest(DRIVER)
         body = copy.deepcopy(child)
         del body["metadata"]["resourceVersion"], body["metadata"]["managedFields"]
         change(body)
@@ -94,9 +94,7 @@ class Harm:
 
     def delete(self) -> float:
         """Delete the child of the FlexDriver on a few nodes."""
-        self._kit.until_ready(FEW)
-        child = until(lambda: self._settled(FEW), 30, "its controller has seen the DaemonSet")
-        return self._undone(child, "DELETE")
+        return self._undone(self._at_rest(FEW), "DELETE")
 
     def _undone(self, child: Object, method: str, query: str = "", body: object = None) -> float:
         time.sleep(self._moments.uniform(0, 0.2))
@@ -105,6 +103,11 @@ class Harm:
         began = time.monotonic()
         self._api.request(method, f"{DAEMONSETS}/{name}{query}", body)
         return (right.wait(30, f"{name} is as it was") - began) * 1000
+
+    def _at_rest(self, driver: str) -> Object:
+        """The FlexDriver's child, once the pods of the one that was deleted last are back."""
+        self._kit.until_ready(FEW)
+        return until(lambda: self._settled(driver), 30, "its controller has seen the DaemonSet")
 
     def _settled(self, driver: str) -> Object | None:
         where = f"{DAEMONSETS}?labelSelector=flexvolume.io%2Fdriver%3D{driver}"

@@ -79,7 +79,8 @@ class Lease:
 
     async def _attempt(self, step: Callable[[], Awaitable[bool]]) -> bool:
         try:
-            return await asyncio.wait_for(step(), RENEW_DEADLINE - RETRY)
+            async with asyncio.timeout(RENEW_DEADLINE - RETRY):
+                return await step()
         except (ApiError, TimeoutError) as error:
             _LOG.warning("Lease %s: %s", self._name, str(error) or "no answer in time")
             return False

@@ -60,7 +60,9 @@ class Schedule:
                 if not self._busy and not self._overdue():
                     self._idle.set()
                 try:
-                    await asyncio.wait_for(self._changed.wait(), self._pause())
+                    # Not wait_for, which in Python 3.11 loses a cancel that comes with the event.
+                    async with asyncio.timeout(self._pause()):
+                        await self._changed.wait()
                 except TimeoutError:
                     continue
 
