@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from testbed import network
@@ -95,7 +95,10 @@ def load(name: str) -> Record | None:
         document = json.loads(_file(name).read_text())
     except FileNotFoundError:
         return None
-    return Record(**{**document, "config": Config(**document["config"])})
+    # A cluster of another version of this program may have settings that are not known here.
+    known = {f.name for f in fields(Config)}
+    config = {key: value for key, value in document["config"].items() if key in known}
+    return Record(**{**document, "config": Config(**config)})
 
 
 def create(name: str, config: Config) -> Record:
