@@ -236,5 +236,7 @@ def field(cluster, what, path):
 
 
 def command(verb, cluster):
-    argv = [sys.executable, "-m", "testbed", verb, "--name", cluster.name]
+    # What a shell runs in the background ignores Ctrl-C, and so would all that it starts.
+    heeding = ["env", "--default-signal=INT"]
+    argv = [*heeding, sys.executable, "-m", "testbed", verb, "--name", cluster.name]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
