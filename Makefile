@@ -31,7 +31,7 @@ kubeconfig: ## Print the path of the demo cluster's kubeconfig
 .PHONY: test test-first-lane test-second-lane test-unit test-packaging test-installer test-examples test-chart test-testbed test-cluster test-node
 .PHONY: test-faults test-faults-api test-faults-nodes prepare bench
 test: test-unit test-packaging test-installer test-examples test-chart ## Run every test, the fast ones first
-	@echo "Two lanes of real clusters, which mostly wait; the output of each comes when it is done (about 9 minutes)"
+	@echo "Two lanes of real clusters, which mostly wait; the output of each comes when it is done (about 10 minutes)"
 	@$(MAKE) --jobs=2 --output-sync=target test-first-lane test-second-lane
 
 # No more than two at once: there are deadlines to meet.
