@@ -171,7 +171,9 @@ class Node:
 
     def _has_booted(self) -> bool:
         check(self.layout, self.name)
-        return self.is_on and self.path("/run/node-is-ready").exists()
+        # Looked up once: it is hard to see for a moment while it replaces its program.
+        init = self._init()
+        return init is not None and Path(f"/proc/{init}/root/run/node-is-ready").exists()
 
     def _containerd_answers(self) -> bool:
         check(self.layout, self._role("containerd"))
