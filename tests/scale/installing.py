@@ -22,6 +22,7 @@ from testbed import ClusterError, Config, images
 from testbed.api import Api, connect
 from tests.scale.crowd import for_each
 from tests.scale.figures import Goal, Row, Section
+from tests.scale.fleet import DAEMONSETS, PODS
 from tests.scale.plan import Plan, Tell
 from tests.scale.subject import Subject
 from tests.scale.watching import AllReady, Pod, Watch, installed
@@ -29,8 +30,6 @@ from tests.support.clusters import helm_install, running
 from tests.support.kit import INSTALLERS, Kit, Object, flexdriver, until
 from tests.support.operator import changes, requests
 
-PODS = f"/api/v1/namespaces/{INSTALLERS}/pods"
-DAEMONSETS = f"/apis/apps/v1/namespaces/{INSTALLERS}/daemonsets"
 FLEXDRIVERS = f"/apis/{names.API_VERSION}/flexdrivers"
 FLEXNODES = f"/apis/{names.API_VERSION}/flexnodes"
 ALL_PODS = f"{PODS}?labelSelector={names.LABEL_APP.replace('/', '%2F')}%3D{names.APP}"

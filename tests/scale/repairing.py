@@ -13,7 +13,8 @@ from typing import Any
 
 from testbed.api import Api, connect
 from tests.scale.figures import Goal, Section, percentiles
-from tests.scale.installing import DAEMONSETS, DRIVER, bench
+from tests.scale.fleet import DAEMONSETS
+from tests.scale.installing import DRIVER, bench
 from tests.scale.plan import Plan, Tell
 from tests.scale.watching import Watch
 from tests.support.kit import Kit, Object, flexdriver, until

@@ -11,14 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
 from testbed.layout import Layout
-from tests.support.kit import until
+from tests.support.kit import condition, until
 
 T = TypeVar("T")
 
@@ -78,12 +77,7 @@ class Watch(Generic[T]):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ending = True
         if self._connection.sock is not None:
             self._connection.sock.shutdown(socket.SHUT_RDWR)
@@ -181,9 +175,7 @@ def installed(driver: str, count: int) -> Callable[[Mapping[str, Any]], bool]:
 
     def holds(found: Mapping[str, Any]) -> bool:
         status = found.get(driver, {}).get("status", {})
-        ready = any(
-            c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())
-        )
+        ready = condition(status, "Ready").get("status") == "True"
         return ready and bool(status["nodes"]["installed"] == count)
 
     return holds

@@ -10,7 +10,6 @@ import select
 import struct
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -42,12 +41,7 @@ class Appearances:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._woken)
         self._thread.join()
         os.close(self._fd)

@@ -1,7 +1,6 @@
 """Starts an operator again whenever it ends."""
 
 import threading
-from types import TracebackType
 from typing import Self
 
 from tests.support.kit import until
@@ -28,12 +27,7 @@ class Supervisor:
         self.until_leads()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._ending = True
             self.operator.stop()

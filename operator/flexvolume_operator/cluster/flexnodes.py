@@ -101,7 +101,7 @@ class FlexNodes:
             self._entries.pop(name, None)
         wanted, known = self._wanted(name), self.store.items.get(name)
         if wanted is not None and (known is None or wanted.machine != known.machine):
-            self._schedule.add(name, max(_PASSING, self._untold(name, known)))
+            self._schedule.add(name, max(_PASSING, self._untold(name)))
 
     async def flushed(self, driver: str) -> None:
         """Wait until everything due is written; raises when the API server would not take it."""
@@ -125,10 +125,11 @@ class FlexNodes:
         entries = self._entries.get(name)
         if entries is None or (new is not None and new == self._wanted(name)):
             return
-        self._schedule.add(name, max(_FOREIGN, self._untold(name, new)))
+        self._schedule.add(name, max(_FOREIGN, self._untold(name)))
 
-    def _untold(self, name: str, known: FlexNode | None) -> float:
+    def _untold(self, name: str) -> float:
         """How soon to write what is known here and not there: as the most urgent entry asks."""
+        known = self.store.items.get(name)
         told = known.installs if known is not None else ()
         entries = self._entries.get(name, {}).values()
         return min((self._patience(name, i) for i in entries if i not in told), default=0.0)
