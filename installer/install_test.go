@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +46,7 @@ func TestFirstInstallPublishesDriverWithRecordAndPayload(t *testing.T) {
 	}
 	r := n.record()
 	if r.FlexDriver != "nfs" || r.UID != "uid-nfs" || r.Revision != "r1" || r.SHA256 != want ||
-		r.InstallID != "pod-1" || fmt.Sprint(r.Files) != "[nfs]" || r.BootID != out.BootID {
+		r.InstallID != "pod-1" || len(r.ExtraFiles) != 0 || r.BootID != out.BootID {
 		t.Errorf("record %+v", r)
 	}
 	payload := filepath.Join(p.shared, "payload")
@@ -199,24 +198,26 @@ func TestSkipPublishesUnprovenThroughTheMountedPluginDirAlone(t *testing.T) {
 	testkit.Bind(t, n.plugins(), partial.plugins(), 0)
 	p := partial.newPod("pod-1", "nfs", "r1", "#!/opt/only-on-the-node\nexit 1\n")
 	out := p.mustInstall("--verify=Skip")
-	if out.Capabilities != nil || out.Serving.SHA256 != sum(t, n.exec()) {
+	if out.Capabilities != nil || out.Serving.SHA256 != sum(t, n.exec()) || out.Kubelet != (report.Seen{}) {
 		t.Errorf("report %+v", out.Report)
 	}
 	n.nothingLeft("[example.com~nfs]")
 	partial.nothingLeft("[example.com~nfs]")
 }
 
+// mountPlugins makes the plugin directory a mount of its own below a parent with these flags.
+func (n *node) mountPlugins(parent uintptr) {
+	n.t.Helper()
+	above := filepath.Dir(n.plugins())
+	testkit.Bind(n.t, above, above, 0)
+	testkit.Bind(n.t, n.t.TempDir(), n.plugins(), 0)
+	must(syscall.Mount("", above, "", syscall.MS_REMOUNT|syscall.MS_BIND|parent, ""))
+}
+
 func TestAPluginDirOfAnotherMountIsStagedInside(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
-	testkit.Bind(t, t.TempDir(), n.plugins(), 0)
-	testkit.Bind(t, filepath.Dir(n.plugins()), filepath.Dir(n.plugins()), 0)
-	// The first mount is below the second one's source; show it there too.
-	inner := t.TempDir()
-	testkit.Bind(t, inner, n.plugins(), 0)
-	if err := syscall.Mount("", filepath.Dir(n.plugins()), "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY|syscall.MS_NOEXEC, ""); err != nil {
-		t.Fatal(err)
-	}
+	n.mountPlugins(syscall.MS_RDONLY | syscall.MS_NOEXEC)
 	for _, version := range []string{"1", "2", "2"} {
 		n.newPod("pod-"+version, "nfs", "r"+version, testkit.GoodScript(version)).mustInstall()
 	}

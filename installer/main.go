@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"flexvolume.io/installer/guard"
 	"flexvolume.io/installer/install"
+	"flexvolume.io/installer/remove"
 	"flexvolume.io/installer/report"
 	"flexvolume.io/installer/tools"
 )
@@ -36,6 +38,7 @@ Commands:
   tools DEST   copy this program to DEST, for a container of another image to run
   install      prove a driver from this image and publish it in the kubelet's plugin directory
   guard        watch the published driver and repair it
+  remove       take the driver away from this node, unless a volume needs it
   version      print the version
 
 "installer COMMAND --help" lists a command's flags.
@@ -66,8 +69,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return runInstall(rest, stdout, stderr)
 	case "guard":
 		return runGuard(rest, stdout, stderr)
+	case "remove":
+		return runRemove(rest, stdout, stderr)
 	}
-	fmt.Fprintf(stderr, "installer: no command %q; it is one of tools, install, guard, version\n", command)
+	fmt.Fprintf(stderr, "installer: no command %q; it is one of tools, install, guard, remove, version\n", command)
 	return exitUsage
 }
 
@@ -120,6 +125,14 @@ func runGuard(args []string, stdout, stderr io.Writer) int {
 	return exitDone // a guard that ends in order is restarted without delay
 }
 
+func runRemove(args []string, stdout, stderr io.Writer) int {
+	flags, options := removeFlags()
+	if code, done := flags.parse(args, stdout, stderr); done {
+		return code
+	}
+	return finish(remove.Run(*options), flags.report, stderr)
+}
+
 // terminated ends with the signal by which a kubelet ends a container.
 func terminated() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -140,8 +153,16 @@ func finish(r report.Report, path string, stderr io.Writer) int {
 	switch {
 	case r.Result == report.Failed:
 		fmt.Fprintf(stderr, "%s: %s: %s\n%s\n", r.Component, r.Reason, r.Message, report.Remedy(r.Reason))
+	case r.Component == report.Guard && r.Result == report.WouldInstall:
+		fmt.Fprintln(stderr, "guard: ends; there was nothing to guard")
 	case r.Component == report.Guard:
 		fmt.Fprintf(stderr, "guard: ends; repairs so far: %d\n", r.Repairs)
+	case r.Component == report.Remove && r.Changed:
+		fmt.Fprintln(stderr, strings.TrimSuffix("remove: removed "+r.Path+"; "+r.Message, "; "))
+	case r.Component == report.Remove:
+		fmt.Fprintf(stderr, "remove: nothing is at %s\n", r.Path)
+	case r.Result == report.WouldInstall:
+		fmt.Fprintf(stderr, "install: would install %s, sha256 %s\n", r.Path, r.SHA256)
 	case r.Changed:
 		fmt.Fprintf(stderr, "install: installed %s, sha256 %s\n", r.Path, r.SHA256)
 	default:

@@ -109,7 +109,7 @@ func TestForeignThingsInThePlaceAreNotTouched(t *testing.T) {
 			put(n)
 			kubelet := newKubelet(t, n.plugins())
 			n.newPod("pod-a", "nfs", "r1", good).install().
-				wantFailure(t, report.ForeignDriver, "example.com~nfs", "remove it")
+				wantFailure(t, report.ForeignDriverPresent, "example.com~nfs", "remove it")
 			kubelet.wantSeen()
 			n.nothingLeft("[example.com~nfs]")
 		})
@@ -133,11 +133,14 @@ func TestStagesOfDeadRunsAreSweptAndThoseOfLivingOnesAreNot(t *testing.T) {
 	dead := []string{
 		beside + "/.flexvolume-stage-dead/nfs", n.plugins() + "/.flexvolume-stage-dead",
 		n.plugins() + "/.flexvolume-stage-dead.record", beside + "/.flexvolume-stage-pod-a/nfs",
+		n.plugins() + "/.flexvolume-stage-dead.file0", n.plugins() + "/.flexvolume-stage-deader.file1",
+		n.root + "/tmp/.flexvolume-stage-dead/nfs",
 	}
 	for _, path := range dead {
 		testkit.Write(t, path, "left over")
 	}
 	living := []string{testkit.Write(t, beside+"/.flexvolume-stage-alive/nfs", ""), testkit.Write(t, n.plugins()+"/.flexvolume-stage-alive", "")}
+	siblings := []string{testkit.Write(t, n.plugins()+"/.flexvolume-stage-alive.file0", ""), testkit.Write(t, n.plugins()+"/.flexvolume-stage-alive.record", "")}
 	theirs := testkit.Write(t, beside+"/other", "")
 	for _, path := range []string{filepath.Dir(living[0]), living[1]} {
 		file, err := os.Open(path)
@@ -155,7 +158,7 @@ func TestStagesOfDeadRunsAreSweptAndThoseOfLivingOnesAreNot(t *testing.T) {
 			t.Errorf("%s is still there", path)
 		}
 	}
-	for _, path := range append(living, theirs) {
+	for _, path := range append(append(living, siblings...), theirs) {
 		if _, err := os.Lstat(path); err != nil {
 			t.Error(err)
 		}

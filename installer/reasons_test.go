@@ -26,7 +26,7 @@ var failing = map[string]struct {
 		[]string{`status "Failure"`, "no disk"}},
 	"Success with exit code 3": {testkit.Script(testkit.GoodReply + "; exit 3"), report.InitFailed,
 		[]string{"exit status 3"}},
-	"Not supported": {testkit.Script(`echo '{"status":"Not supported"}'`), report.InitFailed,
+	"Not supported": {testkit.Script(`echo '{"status":"Not supported"}'`), report.InitNotSupported,
 		[]string{"Not supported"}},
 	"success in small letters": {testkit.Script(`echo '{"status":"success"}'`), report.InitFailed,
 		[]string{`spelt "Success"`}},
@@ -34,12 +34,12 @@ var failing = map[string]struct {
 		[]string{"printed nothing", "exit status 1"}},
 	"killed by a signal": {testkit.Script("kill -SEGV $$"), report.InitInvalidOutput,
 		[]string{"segmentation fault"}},
-	"capabilities null": {testkit.Script("echo '" + testkit.NullCaps + "'"), report.InitInvalidCapabilities,
+	"capabilities null": {testkit.Script("echo '" + testkit.NullCaps + "'"), report.InitWouldCrashKubelet,
 		[]string{"null", "crash"}},
-	"capabilities a list": {testkit.Script(`echo '{"status":"Success","capabilities":[]}'`), report.InitInvalidCapabilities,
+	"capabilities a list": {testkit.Script(`echo '{"status":"Success","capabilities":[]}'`), report.InitInvalidOutput,
 		[]string{"array", "capabilities"}},
 	"attach a string": {testkit.Script(`echo '{"status":"Success","capabilities":{"attach":"false"}}'`),
-		report.InitInvalidCapabilities, []string{"capabilities.attach", "string"}},
+		report.InitInvalidOutput, []string{"capabilities.attach", "string"}},
 	"endless output": {testkit.Script("while echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; do :; done"),
 		report.InitInvalidOutput, []string{"more than 1048576 bytes"}},
 	"hanging": {testkit.Script("echo waiting for the disk\nsleep 1000"), report.InitTimeout,
@@ -50,13 +50,13 @@ var failing = map[string]struct {
 		[]string{"background", "stdout or stderr", "Success"}},
 	"init changes its own file": {testkit.Script("echo '# more' >> $0\n" + testkit.GoodReply), report.InitFailed,
 		[]string{"changed the driver's own file"}},
-	"missing interpreter": {"#!/usr/bin/python9\n", report.InterpreterNotFound,
+	"missing interpreter": {"#!/usr/bin/python9\n", report.MissingInterpreter,
 		[]string{"/usr/bin/python9", "does not exist"}},
-	"interpreter without x":   {"#!/etc/no-x\n", report.InterpreterNotFound, []string{"not executable"}},
-	"interpreter a directory": {"#!/etc\n", report.InterpreterNotFound, []string{"not a file"}},
-	"env finds nothing": {"#!/bin/env jq-interpreter\n", report.InterpreterNotFound,
+	"interpreter without x":   {"#!/etc/no-x\n", report.MissingInterpreter, []string{"not executable"}},
+	"interpreter a directory": {"#!/etc\n", report.MissingInterpreter, []string{"not a file"}},
+	"env finds nothing": {"#!/bin/env jq-interpreter\n", report.MissingInterpreter,
 		[]string{`"jq-interpreter"`, "/usr/local/sbin"}},
-	"Windows line ends":                      {"#!/bin/sh\r\necho\r\n", report.InterpreterNotFound, []string{"carriage return"}},
+	"Windows line ends":                      {"#!/bin/sh\r\necho\r\n", report.MissingInterpreter, []string{"carriage return"}},
 	"#! without a name":                      {"#!\n", report.InitNotExecutable, []string{"names no interpreter"}},
 	"an empty file":                          {"", report.InitNotExecutable, []string{"empty"}},
 	"text without #!":                        {"echo hello\n", report.InitNotExecutable, []string{`"echo hello\n"`, "#! line"}},
@@ -143,7 +143,7 @@ func TestADynamicDriverNeedsItsLoaderOnTheNode(t *testing.T) {
 		}
 	}
 	n.newPod("pod-2", "nfs", "r1", dynamic).install().
-		wantFailure(t, report.InterpreterNotFound, "dynamically linked", "ld-")
+		wantFailure(t, report.MissingInterpreter, "dynamically linked", "ld-")
 }
 
 func TestAMissingSourceIsNamedWithWhatIsThere(t *testing.T) {
@@ -188,7 +188,7 @@ func TestMountsThatCannotServeAreRefused(t *testing.T) {
 	}
 }
 
-func TestAFullFileSystemIsPublishFailed(t *testing.T) {
+func TestAFullFileSystemIsNoSpace(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	testkit.Mount(t, "tmpfs", n.plugins(), "tmpfs", 0)
@@ -196,21 +196,59 @@ func TestAFullFileSystemIsPublishFailed(t *testing.T) {
 		t.Fatal(err)
 	}
 	big := testkit.GoodScript("1") + strings.Repeat("#", 100_000)
-	n.newPod("pod-1", "nfs", "r1", big).install().wantFailure(t, report.PublishFailed, "no space left")
+	n.newPod("pod-1", "nfs", "r1", big).install().wantFailure(t, report.NoSpace, "no space left")
 	n.nothingLeft("[]")
 }
 
-func TestAnImmutableDirectoryIsHostAccessDenied(t *testing.T) {
+func TestAnImmutableDirectoryIsPermissionDenied(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	n.newPod("pod-1", "nfs", "r1", testkit.GoodScript("1")).mustInstall()
 	setImmutable(t, n.dir())
 	out := n.newPod("pod-2", "nfs", "r2", testkit.GoodScript("2")).install()
-	out.wantFailure(t, report.HostAccessDenied, "operation not permitted")
+	out.wantFailure(t, report.PermissionDenied, "operation not permitted")
 	if out.Serving.Revision != "r1" {
 		t.Errorf("serving %+v", out.Serving)
 	}
 	n.nothingLeft("[example.com~nfs]")
+}
+
+func TestARefusalOfAnEnforcingNodeIsSELinuxDenied(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.newPod("pod-1", "nfs", "r1", testkit.GoodScript("1")).mustInstall()
+	testkit.Write(t, n.root+"/sys/fs/selinux/enforce", "1")
+	setImmutable(t, n.dir())
+	out := n.newPod("pod-2", "nfs", "r2", testkit.GoodScript("2")).install()
+	out.wantFailure(t, report.SELinuxDenied, "operation not permitted", "enforcing", "this process is")
+	if out.Serving.Revision != "r1" {
+		t.Errorf("serving %+v", out.Serving)
+	}
+}
+
+func TestARefusalToExecuteIsToldFromSELinuxs(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	opt := filepath.Dir(testkit.Write(t, n.root+"/opt/sh", testkit.Read(t, n.root+"/bin/sh")))
+	testkit.Bind(t, opt, opt, syscall.MS_NOEXEC)
+	p := n.newPod("pod-1", "nfs", "r1", "#!/opt/sh\n"+testkit.GoodReply+"\n")
+	p.install().wantFailure(t, report.InitNotExecutable, "permission denied", "audit log")
+	testkit.Write(t, n.root+"/sys/fs/selinux/enforce", "1")
+	p.install().wantFailure(t, report.SELinuxDenied, "permission denied", "audit log", "enforcing")
+	n.nothingLeft("[]")
+}
+
+func TestAFullVolumeOfThePodIsNoSpace(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	p := n.newPod("pod-1", "nfs", "r1", testkit.GoodScript("1")+strings.Repeat("#", 100_000))
+	small := t.TempDir()
+	testkit.Mount(t, "tmpfs", small, "tmpfs", 0)
+	if err := syscall.Mount("", small, "", syscall.MS_REMOUNT, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	p.install("--payload="+small+"/payload").wantFailure(t, report.NoSpace, "copy for the guard", "no space left")
+	n.nothingLeft("[]")
 }
 
 func TestARecordDoesNotChangeWhenTheFileCannot(t *testing.T) {

@@ -34,6 +34,8 @@ type book struct {
 
 	FirstNews time.Time `json:"firstNews,omitzero"` // unreported
 	LastNews  time.Time `json:"lastNews,omitzero"`
+
+	Fight fight `json:"fight,omitzero"`
 }
 
 func (b *book) repaired(at time.Time) {
@@ -89,6 +91,9 @@ func loadBook(path string, now time.Time) (book, error) {
 	}
 	if b.LastReport.After(now) { // the clock was set back
 		b.LastReport = now
+	}
+	if b.LastRepair.After(now) {
+		b.LastRepair = now
 	}
 	return b, nil
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +80,7 @@ func TestAFailureThatPassedUnreportedIsNoNews(t *testing.T) {
 func TestTheBookOutlivesARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "guard.json")
 	b, err := loadBook(path, start)
-	if err != nil || b != (book{}) {
+	if err != nil || !reflect.DeepEqual(b, book{}) {
 		t.Fatalf("%+v, %v", b, err)
 	}
 	b.repaired(at(0))
@@ -89,7 +90,7 @@ func TestTheBookOutlivesARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	back, err := loadBook(path, at(time.Hour))
-	if err != nil || back != b {
+	if err != nil || !reflect.DeepEqual(back, b) {
 		t.Errorf("%+v, %v, want %+v", back, err, b)
 	}
 	// The clock was set back: the next report must not wait for the old time.
@@ -100,7 +101,7 @@ func TestTheBookOutlivesARestart(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := loadBook(path, start); err != nil || b != (book{}) {
+	if b, err := loadBook(path, start); err != nil || !reflect.DeepEqual(b, book{}) {
 		t.Errorf("%+v, %v", b, err)
 	}
 }
@@ -125,14 +126,14 @@ func TestTheLogIsShort(t *testing.T) {
 
 func TestAFileThatChangedJustNowIsHashedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	var cache hashCache
+	cache := hashCache{}
 	for _, content := range []string{"a", "b", "c"} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		first, err := cache.sum(path)
-		if err != nil || cache.known != (identity{}) {
-			t.Errorf("%s: %s, %v, remembered %+v", content, first, err, cache.known)
+		if err != nil || len(cache) != 0 {
+			t.Errorf("%s: %s, %v, remembered %+v", content, first, err, cache)
 		}
 	}
 }

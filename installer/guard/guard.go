@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"flexvolume.io/installer/hostfs"
 	"flexvolume.io/installer/place"
 	"flexvolume.io/installer/publish"
+	"flexvolume.io/installer/record"
 	"flexvolume.io/installer/report"
+	"flexvolume.io/installer/selinux"
 )
 
 // Options are the flags of guard.
@@ -24,6 +27,7 @@ type Options struct {
 	Driver    string
 	InstallID string
 	Payload   string
+	Idle      bool   // guard nothing: the driver is not installed
 	Book      string // file in which counts outlive a restart
 	Limits    Limits
 	Log       io.Writer
@@ -32,6 +36,7 @@ type Options struct {
 // Intervals between looks.
 const (
 	slow     = 10 * time.Minute       // all is well and inotify tells of changes
+	mounted  = 5 * time.Second        // the plugin directory is a mount, whose end nothing tells of
 	polling  = 2 * time.Second        // inotify is exhausted
 	gap      = 200 * time.Millisecond // between two looks, whatever happens: no fight at full speed
 	firstTry = time.Second            // after a repair that failed, doubled up to lastTry
@@ -42,9 +47,12 @@ type guard struct {
 	Options
 	keeper  keeper
 	watch   watch
+	mounts  mounts
 	book    book
 	log     log
 	failure *report.Failure
+	resting bool          // what is to be repaired now is known, and not repaired yet
+	pause   time.Duration // between looks while all is well
 	retry   time.Duration
 	last    time.Time // of the looks
 	next    time.Time
@@ -54,6 +62,11 @@ type guard struct {
 // Run guards until there is something to report, the plugin directory is replaced, or ctx ends.
 // An InternalError means that it could not guard at all.
 func Run(ctx context.Context, o Options) report.Report {
+	if o.Idle {
+		fmt.Fprintln(o.Log, "guard: waits for its end; the driver is not installed")
+		<-ctx.Done()
+		return report.Report{Component: report.Guard, Result: report.WouldInstall}
+	}
 	g, err := begin(o)
 	if err != nil {
 		r := report.Report{Component: report.Guard}
@@ -61,6 +74,8 @@ func Run(ctx context.Context, o Options) report.Report {
 		return r
 	}
 	defer g.watch.close()
+	g.mounts = hearMounts()
+	defer g.mounts.close()
 	for {
 		replaced := g.look()
 		now := time.Now()
@@ -84,12 +99,8 @@ func begin(o Options) (*guard, error) {
 	if recorded.InstallID != o.InstallID {
 		return nil, fmt.Errorf("the payload in %s is of install id %q, not %q", o.Payload, recorded.InstallID, o.InstallID)
 	}
-	sum, err := hostfs.HashFile(payload.Driver())
-	if err != nil {
+	if err := checkPayload(payload, recorded); err != nil {
 		return nil, err
-	}
-	if sum != recorded.SHA256 {
-		return nil, fmt.Errorf("the payload in %s is damaged: sha256 %s, not %s", o.Payload, sum, recorded.SHA256)
 	}
 	origin, err := os.Stat(o.Plugins)
 	if err != nil {
@@ -100,20 +111,46 @@ func begin(o Options) (*guard, error) {
 		return nil, err
 	}
 	at := place.Place{PluginDir: o.Plugins, Vendor: o.Vendor, Driver: o.Driver}
+	pause := slow
+	if mayBeUnmounted(o.Plugins, filepath.Clean(o.PluginDir)) {
+		pause = mounted
+	}
 	return &guard{
 		Options: o,
-		keeper:  keeper{place: at, payload: payload, record: *recorded, origin: origin},
-		watch:   watch{place: at},
-		book:    b,
-		log:     log{to: o.Log, last: map[string]string{}},
-		retry:   firstTry,
+		keeper: keeper{
+			place: at, payload: payload, record: *recorded, origin: origin,
+			follows: follows(at.PluginDir), hash: hashCache{},
+		},
+		watch: watch{place: at, files: recorded.ExtraFiles},
+		book:  b,
+		log:   log{to: o.Log, last: map[string]string{}},
+		pause: pause,
+		retry: firstTry,
 	}, nil
+}
+
+// checkPayload makes sure that a repair makes nothing worse.
+func checkPayload(payload publish.Payload, recorded *record.Record) error {
+	wanted := map[string]string{payload.Driver(): recorded.SHA256}
+	for _, file := range recorded.ExtraFiles {
+		wanted[payload.File(file.Name)] = file.SHA256
+	}
+	for path, want := range wanted {
+		sum, err := hostfs.HashFile(path)
+		if err != nil {
+			return err
+		}
+		if sum != want {
+			return fmt.Errorf("the payload is damaged: %s has sha256 %s, not %s", path, sum, want)
+		}
+	}
+	return nil
 }
 
 // look checks once and plans the next look; it says whether the plugin directory was replaced.
 func (g *guard) look() (replaced bool) {
 	g.last = time.Now()
-	g.next = g.last.Add(slow)
+	g.next = g.last.Add(g.pause)
 	if err := g.watch.ensure(); err != nil {
 		g.log.about("watch", "no inotify (%v): looking every %s", err, polling)
 		g.next = g.last.Add(polling)
@@ -122,37 +159,73 @@ func (g *guard) look() (replaced bool) {
 		g.keeper.hash.forget()
 		g.deep = g.last.Add(slow)
 	}
-	repaired, err := g.keeper.check()
+	g.book.Fight.forget(g.last)
+	again := g.book.Fight.restsUntil(g.book.LastRepair)
+	drifted, err := g.keeper.check(g.last.Before(again))
 	now := time.Now()
 	switch {
-	case err == nil && repaired != "":
-		g.log.repair(now, repaired)
+	case errors.Is(err, errResting):
+		g.changed(drifted, now)
+		g.resting = true
+		g.well(now)
+		g.save()
+		g.next = earliest(g.next, again)
+	case err == nil && drifted != "":
+		g.log.repair(now, drifted)
+		g.changed(drifted, now)
+		g.resting = false
 		g.book.repaired(now)
 		g.well(now)
 		g.save()
 		g.soon(gap) // the repair may have made a directory that is not watched yet
 	case err == nil:
+		g.resting = false
 		g.well(now)
 		g.log.forget("place")
 	case errors.Is(err, errReplaced):
 		g.log.about("place", "%v", err)
 		return true
 	case errors.Is(err, errNotOurs):
+		g.book.Fight, g.resting = fight{}, false
 		g.well(now)
 		g.log.about("place", "standing down: %v", err)
 	case errors.Is(err, place.ErrBusy):
 		g.soon(gap)
 	default:
-		g.fail(report.AsFailure(report.FromHost(err, "repairing the driver")), now)
+		g.fail(selinux.Name(report.AsFailure(report.FromHost(err, "repairing the driver")), "/"), now)
 	}
 	return false
 }
 
 func (g *guard) soon(after time.Duration) { g.next = earliest(g.next, g.last.Add(after)) }
 
+// pace is how soon to look after an event. In a fight most of them call for nothing.
+func (g *guard) pace() time.Duration {
+	if g.book.Fight.On {
+		return polling
+	}
+	return gap
+}
+
+// changed notes what others did, once for each time that the driver was whole before.
+func (g *guard) changed(what string, now time.Time) {
+	if !g.resting {
+		g.book.Fight.changed(what, now)
+	}
+}
+
+// well says that the guard can do its work, which in a fight is no good news yet.
 func (g *guard) well(now time.Time) {
 	g.failure, g.retry = nil, firstTry
-	g.book.failing("", now)
+	if !g.book.Fight.On {
+		g.book.failing("", now)
+		g.log.forget("fight")
+		return
+	}
+	g.log.about("fight", "contested: something else changes the driver's files, repairing at most every %s", fightPause)
+	g.failure = g.book.Fight.failure()
+	g.book.failing(g.failure.Reason, now)
+	g.next = earliest(g.next, g.book.Fight.ends())
 }
 
 func (g *guard) fail(f *report.Failure, now time.Time) {
@@ -178,10 +251,12 @@ func (g *guard) wait(ctx context.Context) bool {
 		case event := <-g.watch.events():
 			g.keeper.moved = g.keeper.moved || g.watch.tellsOfMove(event)
 			if g.watch.concerns(event) {
-				g.soon(gap)
+				g.soon(g.pace())
 			}
+		case <-g.mounts.changed:
+			g.soon(g.pace())
 		case <-g.watch.errors():
-			g.soon(gap)
+			g.soon(g.pace())
 		case <-timer.C:
 		}
 		timer.Stop()

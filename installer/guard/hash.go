@@ -8,10 +8,12 @@ import (
 	"flexvolume.io/installer/hostfs"
 )
 
-// hashCache spares hashing a file again that has not been touched since; every write moves the
+// hashCache spares hashing a file again, by its path, that has not been touched since; every write moves the
 // change time, which nobody can set. The kernel's clock for it ticks in milliseconds, so a file
 // that changed just now is not remembered: it may change again within the tick.
-type hashCache struct {
+type hashCache map[string]hashed
+
+type hashed struct {
 	known identity
 	hex   string
 }
@@ -24,26 +26,26 @@ type identity struct {
 	changed       syscall.Timespec
 }
 
-func (c *hashCache) sum(path string) (string, error) {
+func (c hashCache) sum(path string) (string, error) {
 	before, err := identify(path)
 	if err != nil {
 		return "", err
 	}
-	if before == c.known {
-		return c.hex, nil
+	if last := c[path]; before == last.known && last.hex != "" {
+		return last.hex, nil
 	}
 	hex, err := hostfs.HashFile(path)
 	if err != nil {
 		return "", err
 	}
 	if time.Since(time.Unix(before.changed.Unix())) > settled {
-		c.known, c.hex = before, hex
+		c[path] = hashed{before, hex}
 	}
 	return hex, nil
 }
 
-// forget makes the next sum read the file.
-func (c *hashCache) forget() { c.known = identity{} }
+// forget makes the next sums read the files.
+func (c hashCache) forget() { clear(c) }
 
 func identify(path string) (identity, error) {
 	var stat syscall.Stat_t

@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -24,7 +25,12 @@ var (
 	errReplaced = errors.New("the plugin directory was replaced on the node")
 	// errNotOurs: another installation has taken the place over.
 	errNotOurs = errors.New("the ownership record carries another install id")
+	// errResting: there is something to repair, but it is not time yet.
+	errResting = errors.New("repairing at most once a minute")
 )
+
+// contentChanged is how drift tells that others have put their content there.
+const contentChanged = "content changed"
 
 // keeper compares one place with what install left in the payload.
 type keeper struct {
@@ -33,17 +39,22 @@ type keeper struct {
 	record  record.Record
 	origin  fs.FileInfo // the plugin directory at start
 	moved   bool        // it was renamed on the node
+	follows bool        // it heard of the node's mounts at start
 	hash    hashCache
 }
 
-// check repairs what has drifted and says what that was. It returns errReplaced, errNotOurs,
-// place.ErrBusy, or the failure of a repair.
-func (k *keeper) check() (repaired string, err error) {
+// check repairs what has drifted, unless it rests, and says what has. It returns errReplaced,
+// errNotOurs, errResting, place.ErrBusy, or the failure of a repair.
+func (k *keeper) check(rests bool) (drifted string, err error) {
 	if err := k.stillThere(); err != nil {
 		return "", err
 	}
-	if _, drift, err := k.look(); err != nil || len(drift) == 0 {
+	_, drift, err := k.look()
+	if err != nil || len(drift) == 0 {
 		return "", err
+	}
+	if rests {
+		return strings.Join(drift, ", "), errResting
 	}
 	lock, err := place.Lock(k.place.PluginDir, lockPatience)
 	if err != nil {
@@ -60,14 +71,14 @@ func (k *keeper) check() (repaired string, err error) {
 	return strings.Join(drift, ", "), nil
 }
 
-// stillThere looks for a plugin directory that was removed or replaced: this mount stays on the
-// old one, where no kubelet looks.
+// stillThere looks for a plugin directory that was removed, replaced, mounted over or unmounted: this
+// mount stays on the old one, where no kubelet looks. Of an unmount alone nothing tells but looking.
 func (k *keeper) stillThere() error {
 	info, err := os.Stat(k.place.PluginDir)
 	if err != nil {
 		return err
 	}
-	if k.moved || !os.SameFile(info, k.origin) || hostfs.Unlinked(info) {
+	if k.moved || !os.SameFile(info, k.origin) || hostfs.Unlinked(info) || (k.follows && !follows(k.place.PluginDir)) {
 		return errReplaced
 	}
 	return nil
@@ -87,7 +98,7 @@ func (k *keeper) explain(err error) error {
 
 // look lists what is wrong, or says errNotOurs.
 func (k *keeper) look() (place.Current, []string, error) {
-	now, err := k.place.InspectWith(k.hash.sum)
+	now, err := publish.Look(k.place, k.record.ExtraFiles, k.hash.sum)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, hostfs.ErrNotRegular) {
 		err = place.ErrBusy // it changed under the look
 	}
@@ -115,19 +126,35 @@ func (k *keeper) drift(now place.Current) []string {
 	default:
 		return []string{"directory is something else"}
 	}
-	switch now.Exec.Kind {
-	case place.Absent:
-		note(true, "executable missing")
-	case place.Regular:
-		note(now.SHA256 != k.record.SHA256, "content changed")
-		note(now.Exec.Mode != place.DriverMode, fmt.Sprintf("mode %v", now.Exec.Mode))
-		note(!now.Exec.RootOwned(), fmt.Sprintf("owner %d:%d", now.Exec.UID, now.Exec.GID))
-	default:
-		note(true, "executable is no file")
+	drift = append(drift, differences("executable", now.Executable(), k.record.SHA256, place.DriverMode)...)
+	for _, file := range k.record.ExtraFiles {
+		drift = append(drift, differences(file.Name, now.Files[file.Name], file.SHA256, file.Perm())...)
 	}
 	note(now.Record == nil, "record missing or unreadable")
 	note(now.Record != nil && !now.Record.Equal(k.record), "record changed")
 	return drift
+}
+
+// differences between a file and what it shall be, in words.
+func differences(what string, now place.Found, sha256 string, mode fs.FileMode) []string {
+	switch now.Kind {
+	case place.Absent:
+		return []string{what + " missing"}
+	case place.Regular:
+	default:
+		return []string{what + " is no file"}
+	}
+	var found []string
+	if now.SHA256 != sha256 {
+		found = append(found, what+" "+contentChanged)
+	}
+	if now.Mode != mode {
+		found = append(found, fmt.Sprintf("%s mode %v", what, now.Mode))
+	}
+	if !now.RootOwned() {
+		found = append(found, fmt.Sprintf("%s owner %d:%d", what, now.UID, now.GID))
+	}
+	return found
 }
 
 // repair makes the place whole; the lock is held.
@@ -146,43 +173,41 @@ func (k *keeper) repair(now place.Current) error {
 		return err
 	}
 	defer staged.Close()
-	if !now.Holds(k.record.SHA256) || !now.Exec.RootOwned() {
-		if err := k.fill(staged); err != nil {
-			return err
-		}
-		_, err = publish.Put(k.place, staged, now, k.record)
+	if err := k.fill(staged, now); err != nil {
 		return err
 	}
-	return k.repairAround(staged, now)
+	_, err = publish.Mend(k.place, staged, now, k.record)
+	return err
 }
 
-// repairAround leaves the good content alone.
-func (k *keeper) repairAround(staged *stage.Stage, now place.Current) error {
-	if mode := publish.SafeDirMode(now.Dir.Mode); mode != now.Dir.Mode {
-		if err := os.Chmod(k.place.Dir(), mode); err != nil {
+// fill stages what is to be replaced.
+func (k *keeper) fill(staged *stage.Stage, now place.Current) error {
+	if publish.Replaces(now.Executable(), k.record.SHA256) {
+		if err := fillFrom(k.payload.Driver(), k.record.SHA256, staged.Fill); err != nil {
 			return err
 		}
 	}
-	if now.Exec.Mode != place.DriverMode {
-		if err := os.Chmod(k.place.Exec(), place.DriverMode); err != nil {
+	for _, file := range k.record.ExtraFiles {
+		if !publish.Replaces(now.Files[file.Name], file.SHA256) {
+			continue
+		}
+		fill := func(content io.Reader) (string, error) { return staged.FillFile(file.Name, file.Perm(), content) }
+		if err := fillFrom(k.payload.File(file.Name), file.SHA256, fill); err != nil {
 			return err
 		}
 	}
-	if now.Record != nil && now.Record.Equal(k.record) {
-		return nil
-	}
-	return publish.PutRecord(k.place, staged, k.record)
+	return nil
 }
 
-func (k *keeper) fill(staged *stage.Stage) error {
-	pristine, err := hostfs.OpenRegular(k.payload.Driver())
+func fillFrom(path, want string, fill func(io.Reader) (string, error)) error {
+	pristine, err := hostfs.OpenRegular(path)
 	if err != nil {
-		return report.Failf(report.InternalError, "the guard's own copy of the driver: %v", err)
+		return report.Failf(report.InternalError, "the guard's own copy: %v", err)
 	}
 	defer pristine.Close()
-	sum, err := staged.Fill(pristine)
-	if err == nil && sum != k.record.SHA256 {
-		return report.Failf(report.InternalError, "the guard's own copy of the driver is damaged")
+	sum, err := fill(pristine)
+	if err == nil && sum != want {
+		return report.Failf(report.InternalError, "the guard's own copy in %s is damaged", path)
 	}
 	return err
 }

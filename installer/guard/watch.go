@@ -3,6 +3,7 @@ package guard
 import (
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/fsnotify/fsnotify"
 
@@ -14,6 +15,7 @@ import (
 // The zero watch hears nothing: inotify is exhausted, and the guard looks at intervals instead.
 type watch struct {
 	place   place.Place
+	files   []record.File // beside the executable
 	watcher *fsnotify.Watcher
 }
 
@@ -82,5 +84,7 @@ func (w *watch) concerns(event fsnotify.Event) bool {
 	case w.place.PluginDir, w.place.Dir(), w.place.Exec(), filepath.Join(w.place.Dir(), record.Name):
 		return true
 	}
-	return false
+	return slices.ContainsFunc(w.files, func(file record.File) bool {
+		return filepath.Clean(event.Name) == w.place.File(file.Name)
+	})
 }

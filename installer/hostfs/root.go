@@ -3,6 +3,7 @@
 package hostfs
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,14 @@ type Root string
 
 // Real gives the path by which this process reaches the node's path; links are not followed.
 func (r Root) Real(path string) string { return filepath.Join(string(r), path) }
+
+// Mounted is an error where there is no directory: the node's root is missing, and nothing can be done.
+func (r Root) Mounted() error {
+	if info, err := os.Stat(string(r)); err != nil || !info.IsDir() {
+		return fmt.Errorf("the node's root is not mounted at %s", string(r))
+	}
+	return nil
+}
 
 // maxLinks is the kernel's own limit.
 const maxLinks = 40

@@ -5,9 +5,8 @@ package install
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"time"
 
 	"flexvolume.io/installer/hostfs"
@@ -16,8 +15,8 @@ import (
 	"flexvolume.io/installer/publish"
 	"flexvolume.io/installer/record"
 	"flexvolume.io/installer/report"
+	"flexvolume.io/installer/selinux"
 	"flexvolume.io/installer/stage"
-	"flexvolume.io/installer/verify"
 )
 
 // Options are the flags of install.
@@ -27,25 +26,33 @@ type Options struct {
 	Vendor        string
 	Driver        string
 	Source        string
+	Settle        time.Duration // how long to wait for the source to come and to stand still; 0 for not at all
+	Files         []File        // to lie beside the driver
 	FlexDriver    string
 	FlexDriverUID string
 	Revision      string
 	InstallID     string
 	Rivals        []string
+	Adoption      publish.Policy
+	Turn          string // file that says when a driver of others may be replaced; empty: at once
+	Role          Role
+	Force         bool // install though the kubelet looks elsewhere
 	Verify        bool // false: policy Skip, only the plugin directory is visible below Host
+	Warn          bool // policy Warn: publish what our surroundings may have failed
+	Requirements  preflight.Requirements
+	DryRun        bool // publish nothing, but say what would become of it
 	Timeout       time.Duration
 	Payload       string
 	Since         time.Time // start of this pod
 }
 
-// patience is how long other pods of the node may hold a lock; they do so for a few renames.
-const patience = 20 * time.Second
-
 type run struct {
 	Options
 	root   hostfs.Root
 	dir    string // the plugin directory as a path of the node without links
+	path   string // the kubelet's PATH; "": not known
 	place  place.Place
+	files  []record.File // as staged
 	report report.Report
 }
 
@@ -58,26 +65,23 @@ func Run(ctx context.Context, o Options) report.Report {
 		Revision:  o.Revision,
 		Path:      r.publicPath(),
 	}
-	err := safely(func() error { return r.steps(ctx) })
+	if o.DryRun {
+		r.report.Result = report.WouldInstall
+	}
+	err := report.Safely(func() error { return r.steps(ctx) })
 	if err != nil {
-		r.report.Fail(report.AsFailure(err))
+		r.report.Fail(selinux.Name(report.AsFailure(err), r.root))
+	}
+	if err != nil && !o.DryRun {
+		_ = report.Safely(r.abandon)
 	}
 	// Also after a failure, of the installer itself too, people must know what a kubelet finds.
-	_ = safely(func() error {
+	_ = report.Safely(func() (err error) {
 		r.report.Serving, err = r.serving()
 		return err
 	})
+	_ = report.Safely(func() error { return r.listForeign(ctx) })
 	return r.report
-}
-
-// safely turns a panic into an error.
-func safely(do func() error) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("panic: %v", fault)
-		}
-	}()
-	return do()
 }
 
 // publicPath is the executable's path as the kubelet knows it.
@@ -90,89 +94,118 @@ func (r *run) steps(ctx context.Context) error {
 	if r.report.BootID, err = hostfs.BootID(r.Host); err != nil {
 		return err
 	}
+	if err := r.confirm(); err != nil {
+		return err
+	}
 	if err := r.locate(); err != nil {
 		return err
 	}
-	source, err := openSource(r.Source)
+	if err := r.awaitTurn(ctx); err != nil {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	sources, err := r.open()
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer sources.close()
 	staged, err := stage.Open(stage.Where{
-		Root: r.root, PluginDir: r.dir, Driver: r.Driver, ID: r.InstallID, InPluginDir: !r.Verify,
-	}, patience)
+		Root: r.root, PluginDir: r.dir, Driver: r.Driver, ID: r.InstallID, InPluginDir: !r.Verify, Files: len(r.Files) > 0,
+	}, place.Patience)
 	if err != nil {
 		return report.FromHost(err, "staging the driver")
 	}
 	defer staged.Close()
-	if r.report.SHA256, err = staged.Fill(source); err != nil {
+	if err := r.fill(staged, sources); err != nil {
 		return report.FromHost(err, "staging the driver")
 	}
+	r.report.Interpreter = preflight.Interpreter(staged.Driver())
 	return r.proveAndPublish(ctx, staged)
 }
 
 func (r *run) proveAndPublish(ctx context.Context, staged *stage.Stage) error {
-	now, err := r.place.Inspect()
-	if err != nil {
-		return report.FromHost(err, "reading what is installed")
-	}
 	// Asked again under the lock; asked here so that a driver of others costs no init.
-	if err := r.claimant().MayPublish(now, r.report.Path); err != nil {
+	if _, _, err := r.look(); err != nil {
 		return err
 	}
-	node := preflight.Node{Root: r.root, Arch: runtime.GOARCH, Partial: !r.Verify}
-	if err := node.Check(staged.Driver()); err != nil {
+	if err := r.prove(ctx, staged.Tried()); err != nil {
 		return err
 	}
-	if r.Verify {
-		init := verify.Init{Root: r.root, Driver: staged.HostDriver(), Timeout: r.Timeout}
-		if r.report.Capabilities, err = init.Verify(ctx); err != nil {
-			return err
-		}
+	if r.DryRun {
+		return r.check(staged.Tried())
 	}
 	payload := publish.Payload(r.Payload)
-	proven, err := payload.PutDriver(staged.Driver())
-	if err != nil {
-		return fmt.Errorf("keeping a copy for the guard: %w", err)
-	}
-	if proven != r.report.SHA256 {
-		return report.Failf(report.InitFailed, "the driver's init changed the driver's own file; "+
-			"what a node runs must be what the image holds")
+	if err := r.keep(staged.Tried(), payload); err != nil {
+		return err
 	}
 	return r.publish(staged, payload)
 }
 
 func (r *run) publish(staged *stage.Stage, payload publish.Payload) error {
-	lock, err := place.Lock(r.place.PluginDir, patience)
+	lock, err := place.Lock(r.place.PluginDir, place.Patience)
 	if err != nil {
 		return report.FromHost(err, "publishing the driver")
 	}
 	defer lock.Close()
-	now, err := r.place.Inspect()
+	now, foreign, err := r.look()
 	if err != nil {
-		return report.FromHost(err, "reading what is installed")
+		return err
 	}
-	if err := r.claimant().MayPublish(now, r.report.Path); err != nil {
+	if err := r.adopt(foreign, payload); err != nil {
 		return err
 	}
 	record := r.record(now)
 	if err := payload.PutRecord(record); err != nil {
-		return fmt.Errorf("keeping the record for the guard: %w", err)
+		return kept(err)
 	}
-	r.report.Changed, err = publish.Put(r.place, staged, now, record)
-	return report.FromHost(err, "publishing the driver")
+	if r.report.Changed, err = publish.Put(r.place, staged, now, record); err != nil {
+		return report.FromHost(err, "publishing the driver")
+	}
+	r.tellBackups()
+	return nil
+}
+
+// look says what lies in the place, and what of it is somebody else's and may be replaced.
+func (r *run) look() (place.Current, []publish.Foreign, error) {
+	now, err := publish.Look(r.place, r.files, hostfs.HashFile)
+	if err != nil {
+		return now, nil, report.FromHost(err, "reading what is installed")
+	}
+	foreign, err := r.claimant().MayPublish(now, r.report.Path)
+	return now, foreign, err
+}
+
+// abandon takes away what a failed run, or a dead one before it, has begun.
+func (r *run) abandon() error {
+	if r.dir == "" {
+		return nil
+	}
+	lock, err := place.Lock(r.place.PluginDir, time.Second) // who holds it longer does the same
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	now, err := publish.Look(r.place, nil, hostfs.HashFile)
+	if err != nil {
+		return err
+	}
+	return publish.Abandon(r.place, now, r.FlexDriver)
 }
 
 func (r *run) claimant() publish.Claimant {
 	return publish.Claimant{
-		FlexDriver: r.FlexDriver, Rivals: r.Rivals, Since: r.Since, SHA256: r.report.SHA256,
+		FlexDriver: r.FlexDriver, Rivals: r.Rivals, Since: r.Since, SHA256: r.report.SHA256, Files: r.files,
+		Policy: r.Adoption,
 	}
 }
 
 func (r *run) record(now place.Current) record.Record {
 	at := time.Now().UTC().Truncate(time.Microsecond)
 	installed := at
-	if now.Record != nil && now.Record.SHA256 == r.report.SHA256 && now.Holds(r.report.SHA256) {
+	if now.Record != nil && now.Record.SHA256 == r.report.SHA256 && now.Holds(r.report.SHA256) &&
+		slices.Equal(now.Record.ExtraFiles, r.files) {
 		installed = now.Record.InstalledAt
 	}
 	return record.Record{
@@ -180,7 +213,7 @@ func (r *run) record(now place.Current) record.Record {
 		UID:         r.FlexDriverUID,
 		Revision:    r.Revision,
 		SHA256:      r.report.SHA256,
-		Files:       []string{r.Driver},
+		ExtraFiles:  r.files,
 		InstallID:   r.InstallID,
 		BootID:      r.report.BootID,
 		InstalledAt: installed,

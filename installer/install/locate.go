@@ -2,7 +2,6 @@ package install
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"syscall"
 
@@ -27,20 +26,25 @@ func isNone(err error) bool {
 		errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
 
+// absence is what it means that there is no such directory.
+var absence = map[Role]string{
+	ForKubelet: "a kubelet makes its plugin directory when it starts, so this is not the kubelet's: " +
+		"set spec.pluginDir or the operator's --volume-plugin-dir to the directory the kubelet uses",
+	ForControllerManager: "make it, or let the hostPath volume of kube-controller-manager's manifest have " +
+		"the type DirectoryOrCreate",
+}
+
 // locate finds the plugin directory on the node; it is never made here.
 func (r *run) locate() error {
-	if info, err := os.Stat(r.Host); err != nil || !info.IsDir() {
-		return fmt.Errorf("the node's root is not mounted at %s", r.Host)
+	if err := r.root.Mounted(); err != nil {
+		return err
 	}
 	dir, err := r.root.Resolve(r.PluginDir)
 	if err == nil {
 		err = isDirectory(r.root.Real(dir))
 	}
 	if isNone(err) {
-		return report.Failf(report.PluginDirNotFound,
-			"%s: %v; a kubelet makes its plugin directory when it starts, so this is not the kubelet's: "+
-				"set spec.pluginDir or the operator's --volume-plugin-dir to the directory the kubelet uses",
-			r.PluginDir, err)
+		return report.Failf(report.PluginDirNotFound, "%s: %v; %s", r.PluginDir, err, absence[r.Role])
 	}
 	if err != nil {
 		return report.FromHost(err, "reading the plugin directory")

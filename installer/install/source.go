@@ -10,22 +10,23 @@ import (
 	"flexvolume.io/installer/report"
 )
 
-// openSource opens the driver in its own image; links in the image are the image's business.
-func openSource(path string) (*os.File, error) {
+// openSource opens a file of the driver's own image; links in the image are the image's business.
+// field is what names it in a FlexDriver.
+func openSource(path, field string) (*os.File, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, report.Failf(report.SourceNotFound, "the image has no file %s%s; set spec.install.source",
-			path, alternatives(filepath.Dir(path)))
+		return nil, report.Failf(report.SourceNotFound, "the image has no file %s%s; set %s",
+			path, alternatives(filepath.Dir(path)), field)
 	case err != nil:
-		return nil, report.Failf(report.SourceNotFound, "%s in the image cannot be read: %v", path, err)
+		return nil, report.Failf(report.SourceNotFound, "%s in the image cannot be read: %v; see %s", path, err, field)
 	case !info.Mode().IsRegular():
-		return nil, report.Failf(report.SourceNotFound, "%s in the image is a %s, not a file; set spec.install.source",
-			path, kind(info.Mode()))
+		return nil, report.Failf(report.SourceNotFound, "%s in the image is a %s, not a file; set %s",
+			path, kind(info.Mode()), field)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, report.Failf(report.SourceNotFound, "%s in the image cannot be read: %v", path, err)
+		return nil, report.Failf(report.SourceNotFound, "%s in the image cannot be read: %v; see %s", path, err, field)
 	}
 	return file, nil
 }

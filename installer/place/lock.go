@@ -13,6 +13,9 @@ var ErrBusy = errors.New("another installer or guard holds the lock of the plugi
 // lockRetry is short because whoever holds the lock does so for a few renames.
 const lockRetry = 20 * time.Millisecond
 
+// Patience is how long to wait where other pods of the node may be publishing or removing.
+const Patience = 20 * time.Second
+
 // Lock takes the plugin directory's flock, which serialises everything that changes the directory
 // between the pods of a node. It is tried again until patience runs out; closing the file unlocks.
 func Lock(pluginDir string, patience time.Duration) (*os.File, error) {

@@ -163,13 +163,13 @@ func TestInterpretersAreLookedForOnTheNode(t *testing.T) {
 		"#!/usr/bin/env /any/path\n":  "",
 		"#!/usr/bin/env jq\n":         "",
 		"#!opt/python\n":              "", // relative to /, where it will run
-		"#!/usr/bin/env no-x\n":       report.InterpreterNotFound,
-		"#!/usr/bin/env python3 -u\n": report.InterpreterNotFound,
-		"#!/opt/perl\n":               report.InterpreterNotFound,
-		"#!/bin/env jq\n":             report.InterpreterNotFound,
+		"#!/usr/bin/env no-x\n":       report.MissingInterpreter,
+		"#!/usr/bin/env python3 -u\n": report.MissingInterpreter,
+		"#!/opt/perl\n":               report.MissingInterpreter,
+		"#!/bin/env jq\n":             report.MissingInterpreter,
 		amd64(""):                     "",
 		amd64("/lib/ld.so"):           "",
-		amd64("/lib/ld-musl.so"):      report.InterpreterNotFound,
+		amd64("/lib/ld-musl.so"):      report.MissingInterpreter,
 		"MZ\x90":                      report.InitNotExecutable,
 	} {
 		driver := write("/driver", content, 0o755)
@@ -179,7 +179,7 @@ func TestInterpretersAreLookedForOnTheNode(t *testing.T) {
 			t.Errorf("%q: %v, want %q", content, err, want)
 		}
 		node.Partial = true
-		if err := node.Check(driver); want == report.InterpreterNotFound && err != nil {
+		if err := node.Check(driver); want == report.MissingInterpreter && err != nil {
 			t.Errorf("%q with a partial root: %v", content, err)
 		}
 	}
@@ -190,4 +190,31 @@ func reasonOf(err error) report.Reason {
 		return ""
 	}
 	return report.AsFailure(err).Reason
+}
+
+func TestTheInterpreterOfAFileIsTold(t *testing.T) {
+	cut := makeELF(binary.LittleEndian, 64, 62, "/lib64/ld-linux-x86-64.so.2")[:150]
+	for content, want := range map[string]string{
+		"#!/bin/sh\n":               "/bin/sh",
+		"#! /usr/bin/env python3\n": "/usr/bin/env",
+		"#!bin/sh -e\n":             "bin/sh",
+		"#!\n":                      "",
+		"":                          "",
+		"echo\n":                    "",
+		string(makeELF(binary.LittleEndian, 64, 62, "")):                      "",
+		string(makeELF(binary.LittleEndian, 64, 62, "/lib/ld-musl-x86.so.1")): "/lib/ld-musl-x86.so.1",
+		string(makeELF(binary.BigEndian, 32, 8, "/lib/ld.so.1")):              "/lib/ld.so.1", // of another machine, too
+		string(cut): "",
+	} {
+		path := filepath.Join(t.TempDir(), "driver")
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := Interpreter(path); got != want {
+			t.Errorf("%.20q: %q, want %q", content, got, want)
+		}
+	}
+	if got := Interpreter("/nowhere"); got != "" {
+		t.Errorf("of no file: %q", got)
+	}
 }

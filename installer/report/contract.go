@@ -10,17 +10,18 @@ import (
 //go:embed contract.json
 var contractJSON []byte
 
-// Contract is what operator and node program agree on: reasons with their remedies, and samples of
-// reports.
+// Contract is what operator and node program agree on: reasons and warnings with their remedies, and
+// samples of reports.
 type Contract struct {
 	ReportVersion int                         `json:"reportVersion"`
 	Reasons       map[Reason]ReasonInContract `json:"reasons"`
+	Warnings      map[string]ReasonInContract `json:"warnings"`
 	Samples       []json.RawMessage           `json:"samples"`
 }
 
 // ReasonInContract explains one reason.
 type ReasonInContract struct {
-	By      string `json:"by"` // who gives it: install, guard or operator
+	By      string `json:"by"` // who gives it: install, guard, remove or operator
 	Meaning string `json:"meaning"`
 	Remedy  string `json:"remedy"`
 }

@@ -65,7 +65,7 @@ func TestReasonsOfThisProgramAndOfTheContractAreTheSame(t *testing.T) {
 		known[reason] = true
 	}
 	for reason, entry := range loaded(t).Reasons {
-		ours := entry.By == "install" || entry.By == "guard"
+		ours := entry.By == "install" || entry.By == "guard" || entry.By == "remove"
 		if ours != known[reason] {
 			t.Errorf("%s is by %q in the contract; known here: %t", reason, entry.By, known[reason])
 		}
@@ -79,6 +79,18 @@ func TestReasonsOfThisProgramAndOfTheContractAreTheSame(t *testing.T) {
 	}
 	for reason := range known {
 		t.Errorf("%s is not in the contract", reason)
+	}
+}
+
+func TestWarningsOfThisProgramAndOfTheContractAreTheSame(t *testing.T) {
+	warnings := loaded(t).Warnings
+	for _, warning := range Warnings {
+		if entry := warnings[warning]; entry.Meaning == "" || entry.Remedy == "" {
+			t.Errorf("%s needs a meaning and a remedy in the contract", warning)
+		}
+	}
+	if len(warnings) != len(Warnings) {
+		t.Errorf("%d in the contract, %d here", len(warnings), len(Warnings))
 	}
 }
 

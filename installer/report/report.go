@@ -3,14 +3,8 @@
 package report
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"os"
-	"sort"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Version of the report's shape; MaxBytes keeps six containers below the kubelet's 12 KiB a pod.
@@ -21,14 +15,17 @@ const (
 
 // Results.
 const (
-	Installed = "Installed"
-	Failed    = "Failed"
+	Installed    = "Installed"
+	WouldInstall = "WouldInstall" // a dry run that ended well: nothing is published
+	Removed      = "Removed"
+	Failed       = "Failed"
 )
 
 // Components.
 const (
 	Install = "install"
 	Guard   = "guard"
+	Remove  = "remove"
 )
 
 // Capabilities are what the driver's init answered, the kubelet's defaults filled in.
@@ -46,73 +43,59 @@ type Serving struct {
 	SHA256   string `json:"sha256,omitempty"`
 }
 
+// Seen is the plugin directory that a process of the node uses, as its command line and its files
+// say, and which of them says so. Container is told of a controller-manager only.
+type Seen struct {
+	PluginDir string `json:"pluginDir"`
+	From      string `json:"from,omitempty"`
+	Container bool   `json:"container,omitempty"`
+}
+
+// Warning is something that will hurt though the driver is installed; its reason is one of the
+// contract's warnings.
+type Warning struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message,omitempty"`
+}
+
+// Foreign is a driver in the plugin directory that no record vouches for. Init is the reason for
+// which its init fails, or Success.
+type Foreign struct {
+	Name   string `json:"name"` // <vendor>/<driver>
+	SHA256 string `json:"sha256"`
+	Init   string `json:"init"`
+}
+
 // Report is the object; empty fields are left out.
 type Report struct {
-	V            int           `json:"v"`
-	Component    string        `json:"component"`
-	Result       string        `json:"result"`
-	Reason       Reason        `json:"reason,omitempty"`
-	Message      string        `json:"message,omitempty"`
-	Revision     string        `json:"revision,omitempty"`
-	Path         string        `json:"path,omitempty"`
-	SHA256       string        `json:"sha256,omitempty"`
-	Changed      bool          `json:"changed,omitempty"`
-	Capabilities *Capabilities `json:"capabilities,omitempty"`
-	Serving      Serving       `json:"serving,omitzero"`
-	Owner        string        `json:"owner,omitempty"`
-	BootID       string        `json:"bootID,omitempty"`
-	Repairs      int           `json:"repairs,omitempty"`
-	LastRepair   string        `json:"lastRepair,omitempty"`
+	V                 int           `json:"v"`
+	Component         string        `json:"component"`
+	Result            string        `json:"result"`
+	Reason            Reason        `json:"reason,omitempty"`
+	Message           string        `json:"message,omitempty"`
+	Revision          string        `json:"revision,omitempty"`
+	Path              string        `json:"path,omitempty"`
+	SHA256            string        `json:"sha256,omitempty"`
+	Changed           bool          `json:"changed,omitempty"`
+	Capabilities      *Capabilities `json:"capabilities,omitempty"`
+	Serving           Serving       `json:"serving,omitzero"`
+	Owner             string        `json:"owner,omitempty"`
+	BootID            string        `json:"bootID,omitempty"`
+	Kubelet           Seen          `json:"kubelet,omitzero"`           // not known: left out
+	ControllerManager Seen          `json:"controllerManager,omitzero"` // none, or not known
+	Interpreter       string        `json:"interpreter,omitempty"`      // of the driver, or its loader
+	Warnings          []Warning     `json:"warnings,omitempty"`
+	Waits             bool          `json:"waits,omitempty"`        // it would replace a foreign driver, and waits for its turn
+	Foreign           []Foreign     `json:"foreign,omitempty"`      // of a dry run
+	ForeignCount      int           `json:"foreignCount,omitempty"` // also of those that Foreign has no room for
+	Pods              []string      `json:"pods,omitempty"`         // uids of pods with volumes of the driver
+	Repairs           int           `json:"repairs,omitempty"`
+	LastRepair        string        `json:"lastRepair,omitempty"`
 }
 
 // Fail turns r into the report of a failure.
 func (r *Report) Fail(f *Failure) {
 	r.Result, r.Reason, r.Message, r.Owner = Failed, f.Reason, f.Message, f.Owner
-}
-
-// Encode gives the JSON, at most MaxBytes: the message is made one line and cut to fit.
-func (r Report) Encode() []byte {
-	r.V = Version
-	message := oneLine(r.Message)
-	r.Message = message
-	if data := encode(r); len(data) <= MaxBytes {
-		return data
-	}
-	// Searched for, because a character may take six bytes as an escape.
-	keep := sort.Search(len(message), func(n int) bool {
-		r.Message = cut(message, n)
-		return len(encode(r)) > MaxBytes
-	})
-	r.Message = cut(message, keep-1)
-	return encode(r)
-}
-
-// cut keeps at most so many bytes and says that there was more.
-func cut(text string, keep int) string {
-	for keep > 0 && !utf8.RuneStart(text[keep]) {
-		keep--
-	}
-	return text[:max(keep, 0)] + "..."
-}
-
-func encode(r Report) []byte {
-	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
-		panic(err) // strings, numbers and booleans always encode
-	}
-	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
-}
-
-func oneLine(text string) string {
-	spaced := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	return strings.Join(strings.Fields(spaced), " ")
 }
 
 // Write puts the report into the file the kubelet reads. It is a mount of its own that the kubelet

@@ -3,13 +3,13 @@
 // The usual stage is a directory beside the plugin directory, because it can be renamed as a whole.
 // Where that is not the same mount, the stage is a file with a dot name in the plugin directory: a
 // kubelet passes over such files, but not over a dot-named directory that is there when it starts.
+// Files beside the driver are then dot files there too, and init, which may look for them beside
+// itself, runs from a second copy of all in a directory elsewhere on the node.
 package stage
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,7 +22,12 @@ import (
 // Prefix of everything this program stages, so that a later run knows it as its own to sweep.
 const Prefix = ".flexvolume-stage-"
 
-const recordSuffix = ".record"
+// What follows the name of a stage of dot files in those that are not the driver; a number is added
+// for each file, as its own name may be too long for more.
+const (
+	recordSuffix = ".record"
+	fileSuffix   = ".file"
+)
 
 // Where says where to stage; PluginDir is a path of the node without links.
 type Where struct {
@@ -30,7 +35,8 @@ type Where struct {
 	PluginDir   string
 	Driver      string
 	ID          string // the install id
-	InPluginDir bool   // never beside the plugin directory
+	InPluginDir bool   // never beside the plugin directory, nor elsewhere: init does not run
+	Files       bool   // there will be files beside the driver
 }
 
 func (w Where) parent() string { return filepath.Dir(w.PluginDir) }
@@ -40,8 +46,10 @@ type Stage struct {
 	dir    string // the directory beside the plugin directory, or ""
 	driver string
 	record string
-	host   string // path of the driver as the node sees it
+	files  map[string]string // staged files beside the driver, by name
+	host   string            // path of the driver as the node sees it
 	lock   *os.File
+	trial  *Stage // the second copy, or nil
 }
 
 // Dir is the staged directory that can be renamed into the plugin directory, or "".
@@ -53,8 +61,19 @@ func (s *Stage) Driver() string { return s.driver }
 // Record is the staged record's path.
 func (s *Stage) Record() string { return s.record }
 
+// File is the path of a staged file beside the driver.
+func (s *Stage) File(name string) string { return s.files[name] }
+
 // HostDriver is the staged executable as the node sees it.
 func (s *Stage) HostDriver() string { return s.host }
+
+// Tried is the copy from which init runs: files lie beside the driver under their own names.
+func (s *Stage) Tried() *Stage {
+	if s.trial != nil {
+		return s.trial
+	}
+	return s
+}
 
 // Open sweeps what dead runs left and makes an empty stage. Patience is how long to wait for
 // other pods of the node that do the same.
@@ -63,6 +82,7 @@ func Open(w Where, patience time.Duration) (*Stage, error) {
 	if err := locked(plugins, patience, func() error { return sweep(plugins) }); err != nil {
 		return nil, err
 	}
+	sweepElsewhere(w)
 	beside, err := canStageBeside(w)
 	if err != nil {
 		return nil, err
@@ -74,7 +94,14 @@ func Open(w Where, patience time.Duration) (*Stage, error) {
 		}
 		// A parent that refuses (immutable, a full quota) is no reason to give up.
 	}
-	return openIn(w, w.PluginDir, patience, openFile)
+	s, err := openIn(w, w.PluginDir, patience, openFile)
+	if err != nil || !w.Files || w.InPluginDir {
+		return s, err
+	}
+	if s.trial, err = openElsewhere(w); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 func canStageBeside(w Where) (bool, error) {
@@ -126,6 +153,7 @@ func openDir(w Where, host string) (*Stage, error) {
 		driver: filepath.Join(dir, w.Driver),
 		record: filepath.Join(dir, record.Name),
 		host:   filepath.Join(host, w.Driver),
+		files:  map[string]string{},
 	}
 	return s, s.claim(dir)
 }
@@ -137,7 +165,7 @@ func openFile(w Where, host string) (*Stage, error) {
 		return nil, err
 	}
 	file.Close()
-	s := &Stage{driver: path, record: path + recordSuffix, host: host}
+	s := &Stage{driver: path, record: path + recordSuffix, host: host, files: map[string]string{}}
 	return s, s.claim(path)
 }
 
@@ -149,58 +177,4 @@ func (s *Stage) claim(path string) error {
 	}
 	s.lock = file
 	return place.TryLock(file)
-}
-
-// Fill writes the driver and returns its SHA-256.
-func (s *Stage) Fill(content io.Reader) (string, error) {
-	file, err := os.OpenFile(s.driver, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return "", err
-	}
-	sum, err := hostfs.FillSynced(file, place.DriverMode, content)
-	if err != nil || s.dir == "" {
-		return sum, err
-	}
-	// The directory may become the driver's own.
-	return sum, errors.Join(os.Chown(s.dir, 0, 0), os.Chmod(s.dir, place.DirMode), hostfs.SyncDir(s.dir))
-}
-
-// PutRecord writes the record. The plugin directory's lock is held: nobody sweeps meanwhile.
-func (s *Stage) PutRecord(r record.Record) error {
-	_, err := hostfs.WriteSynced(s.record, place.RecordMode, bytes.NewReader(r.Encode()))
-	if err != nil || s.dir == "" {
-		return err
-	}
-	if err := s.prune(); err != nil {
-		return err
-	}
-	return hostfs.SyncDir(s.dir)
-}
-
-// prune removes what the driver's init left beside the driver, as the directory may be published.
-func (s *Stage) prune() error {
-	entries, err := os.ReadDir(s.dir)
-	for _, entry := range entries {
-		path := filepath.Join(s.dir, entry.Name())
-		if path != s.driver && path != s.record {
-			err = errors.Join(err, os.RemoveAll(path))
-		}
-	}
-	return err
-}
-
-// Close removes what has not been published.
-func (s *Stage) Close() error {
-	defer s.lock.Close()
-	if s.dir != "" {
-		return os.RemoveAll(s.dir)
-	}
-	return errors.Join(removeIfThere(s.record), removeIfThere(s.driver))
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
 }

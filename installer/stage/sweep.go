@@ -39,9 +39,11 @@ func sweep(dir string) error {
 }
 
 func sweepOne(path string) error {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	// The lock is on the stage itself: a directory, or the dot file with the driver.
+	owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), Prefix), ".")
+	file, err := os.OpenFile(filepath.Join(filepath.Dir(path), Prefix+owner), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return os.RemoveAll(path)
 	}
 	if err != nil {
 		return err

@@ -112,21 +112,42 @@ func addProgram(root, from, to string) error {
 	return addLibraries(root, from)
 }
 
+// Loader is the dynamic loader that a program asks for, "" for a static one.
+func Loader(t *testing.T, program string) string {
+	t.Helper()
+	file, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	loader, err := loaderOf(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loader
+}
+
+func loaderOf(file *elf.File) (string, error) {
+	section := file.Section(".interp")
+	if section == nil {
+		return "", nil
+	}
+	data, err := section.Data()
+	return strings.TrimSuffix(string(data), "\x00"), err
+}
+
 func addLibraries(root, program string) error {
 	file, err := elf.Open(program)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if section := file.Section(".interp"); section != nil {
-		data, err := section.Data()
-		if err != nil {
-			return err
-		}
-		loader := string(data[:len(data)-1])
-		if err := addProgram(root, loader, loader); err != nil {
-			return err
-		}
+	loader, err := loaderOf(file)
+	if err == nil && loader != "" {
+		err = addProgram(root, loader, loader)
+	}
+	if err != nil {
+		return err
 	}
 	libraries, err := file.ImportedLibraries()
 	if err != nil {

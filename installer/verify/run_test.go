@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func verify(t *testing.T, ctx context.Context, driver string, timeout time.Duration) (*report.Capabilities, error) {
+func verify(t *testing.T, ctx context.Context, driver string, timeout time.Duration) (Verdict, error) {
 	t.Helper()
 	root := testkit.NewHost(t)
 	testkit.Write(t, root+"/driver", driver)
@@ -50,7 +50,7 @@ func TestInitRunsAsTheContractSays(t *testing.T) {
 func TestAnAnswerLargerThanAPipeIsReadWhole(t *testing.T) {
 	padding := strings.Repeat("x", 300_000)
 	driver := "#!/bin/sh\ncat <<'END'\n{\"status\":\"Success\",\"message\":\"" + padding + "\"}\nEND\n"
-	if got, err := verify(t, t.Context(), driver, time.Minute); err != nil || *got != defaults {
+	if got, err := verify(t, t.Context(), driver, time.Minute); err != nil || *got.Capabilities != defaults {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -95,7 +95,7 @@ func TestADriverThatCannotBeExecutedIsNamed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, err = Init{Root: hostfs.Root(root), Driver: "/none", Timeout: time.Minute}.Verify(t.Context())
-	if err == nil || report.AsFailure(err).Reason != report.InterpreterNotFound {
+	if err == nil || report.AsFailure(err).Reason != report.MissingInterpreter {
 		t.Errorf("%v", err)
 	}
 }

@@ -51,7 +51,16 @@ func TestBadAnswersGetTheirReason(t *testing.T) {
 		{`{"status":"Success"}{"status":"Success"}`, "", report.InitInvalidOutput, "after top-level value"},
 		{`{"status":"Success"`, "", report.InitInvalidOutput, "unexpected end"},
 		{`-ne {"status":"Success"}`, "", report.InitInvalidOutput, "-ne"},
-		{`[]`, "", report.InitInvalidOutput, "array"},
+		{"{\"status\":\"Success\"}\ndone", "", report.InitInvalidOutput, `at byte 21 comes "done" in "{`},
+		{`{"status":"Succ`, "", report.InitInvalidOutput, `it ended after byte 15: "{`},
+		{`{"status":tru`, "", report.InitInvalidOutput, `it ended after byte 13: "{`},
+		{`{"status":trux`, "", report.InitInvalidOutput, `at byte 13 comes "x" in "{`},
+		{"\xef\xbb\xbf{}", "", report.InitInvalidOutput, `it printed "\ufeff{}"`},
+		{"{} " + strings.Repeat("y", 300), "", report.InitInvalidOutput, `at byte 3 comes "` + strings.Repeat("y", 20) + `"... in "{} y`},
+		{`[]`, "", report.InitInvalidOutput, "array for all; a kubelet expects an object"},
+		{`{"status":1}`, "", report.InitInvalidOutput, "number for status; a kubelet expects a string"},
+		{`{"attached":"yes"}`, "", report.InitInvalidOutput, "string for attached; a kubelet expects true or false"},
+		{`{"volumeNewSize":1.5}`, "", report.InitInvalidOutput, "number 1.5 for volumeNewSize; a kubelet expects a whole number"},
 		{`"Success"`, "", report.InitInvalidOutput, "string"},
 		{`{"status":true}`, "", report.InitInvalidOutput, "bool"},
 		{`{"status":"Success","attached":"yes"}`, "", report.InitInvalidOutput, "attached"},
@@ -64,18 +73,18 @@ func TestBadAnswersGetTheirReason(t *testing.T) {
 		{`{"status":"Failure","capabilities":null}`, "", report.InitFailed, "Failure"},
 		{`{"status":"success"}`, "", report.InitFailed, `spelt "Success"`},
 		{`{"status":"SUCCESS "}`, "", report.InitFailed, `"SUCCESS "`},
-		{`{"status":"Not supported"}`, "", report.InitFailed, "Not supported"},
-		{`{"status":"Not supported"}`, "exit status 1", report.InitFailed, "Not supported"},
+		{`{"status":"Not supported"}`, "", report.InitNotSupported, "Not supported"},
+		{`{"status":"Not supported"}`, "exit status 1", report.InitNotSupported, "Not supported"},
 		{`{"status":"Not Supported"}`, "", report.InitFailed, `"Not Supported"`},
 		{`{"status":"Success"}`, "exit status 1", report.InitFailed, "Success but ended with exit status 1"},
-		{`{"status":"Success","capabilities":null}`, "", report.InitInvalidCapabilities, "crash"},
-		{`{"status":"Success","Capabilities":null}`, "", report.InitInvalidCapabilities, "crash"},
-		{`{"status":"Success","capabilities":{},"capabilities":null}`, "", report.InitInvalidCapabilities, "crash"},
-		{`{"status":"Success","capabilities":[]}`, "", report.InitInvalidCapabilities, "array for capabilities"},
-		{`{"status":"Success","capabilities":"none"}`, "", report.InitInvalidCapabilities, "string for capabilities"},
-		{`{"status":"Success","capabilities":false}`, "", report.InitInvalidCapabilities, "bool for capabilities"},
-		{`{"status":"Success","capabilities":{"attach":"false"}}`, "", report.InitInvalidCapabilities, "string for capabilities.attach"},
-		{`{"status":"Success","capabilities":{"fsGroup":0}}`, "", report.InitInvalidCapabilities, "number for capabilities.fsGroup"},
+		{`{"status":"Success","capabilities":null}`, "", report.InitWouldCrashKubelet, "crash"},
+		{`{"status":"Success","Capabilities":null}`, "", report.InitWouldCrashKubelet, "crash"},
+		{`{"status":"Success","capabilities":{},"capabilities":null}`, "", report.InitWouldCrashKubelet, "crash"},
+		{`{"status":"Success","capabilities":[]}`, "", report.InitInvalidOutput, "array for capabilities"},
+		{`{"status":"Success","capabilities":"none"}`, "", report.InitInvalidOutput, "string for capabilities"},
+		{`{"status":"Success","capabilities":false}`, "", report.InitInvalidOutput, "bool for capabilities"},
+		{`{"status":"Success","capabilities":{"attach":"false"}}`, "", report.InitInvalidOutput, "string for capabilities.attach"},
+		{`{"status":"Success","capabilities":{"fsGroup":0}}`, "", report.InitInvalidOutput, "number for capabilities.fsGroup"},
 	} {
 		_, err := Judge([]byte(test.answer), test.exit)
 		if err == nil {
@@ -85,6 +94,49 @@ func TestBadAnswersGetTheirReason(t *testing.T) {
 		got := report.AsFailure(err)
 		if got.Reason != test.reason || !strings.Contains(got.Message, test.says) {
 			t.Errorf("%q %q: %v, want %s with %q", test.answer, test.exit, got, test.reason, test.says)
+		}
+	}
+}
+
+func TestAttachIsSaidOrNot(t *testing.T) {
+	for answer, want := range map[string]bool{
+		`{"capabilities":{"attach":true}}`: true, `{"capabilities":{"Attach":false}}`: true,
+		`{"capabilities":{"attach":null}}`: false, `{"capabilities":{"fsGroup":true}}`: false,
+		`{"capabilities":{}}`: false, `{"capabilities":null}`: false, `{}`: false, `x`: false,
+	} {
+		if got := saysAttach([]byte(answer)); got != want {
+			t.Errorf("%s: %t", answer, got)
+		}
+	}
+}
+
+func TestWhatMayBeExcused(t *testing.T) {
+	for _, test := range []struct {
+		printed, exit string
+		oom, want     bool
+	}{
+		{`{"status":"Success"}`, "", false, false}, // there is nothing to excuse
+		{`{"status":"Failure"}`, "", false, true},
+		{`{"status":"Failure"}`, "", true, true},
+		{`{"status":"Success"}`, "exit status 3", false, true},
+		{`{"status":"Success","capabilities":{}}`, "exit status 3", false, true},
+		{"", "signal: killed", true, true},
+		{"", "exit status 1", false, true},
+		{"sh: permission denied\n" + `{"status":"Success","capabilities":{"attach":false}}`, "", false, true},
+		{`{"status":"Failure","capabilities":null}`, "", false, false},
+		{`{"status":"Failure","\u0063apabilities":null}`, "", true, false},
+		{`{"status":"Success","Capabilities":null}`, "exit status 3", false, false},
+		{"oops " + `{"status":"Success", "Capabilities" :` + "\n" + ` null }`, "", false, false},
+		{`{"status":"Success","capabilities":null}`, "", false, false},
+		{`{"status":"Success","capabilities":[]}`, "", false, false},
+		{`{"status":"Not supported"}`, "", false, false},
+		{`{"status":"Not supported"}`, "", true, false},
+		{`{"status":"Success","capabilities":null}`, "", true, false},
+		{`{"status":"Success","capabilities":[]}`, "", true, false},
+	} {
+		got, err := verdict([]byte(test.printed), test.exit, test.oom, 0)
+		if got.Excusable != test.want {
+			t.Errorf("%s %s: %v, excusable %t", test.printed, test.exit, err, got.Excusable)
 		}
 	}
 }
