@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import click
 import yaml
 
 from flexvolume_operator import __version__, assets
-from flexvolume_operator.directories.resolve import resolve
+from flexvolume_operator.directories.pools import InvalidPools, parse_pools
+from flexvolume_operator.directories.resolve import guess
 from flexvolume_operator.model.flexdriver import InvalidFlexDriver, parse_flexdriver
 from flexvolume_operator.model.names import InvalidPluginDir, normalise_plugin_dir
 from flexvolume_operator.settings import Settings
@@ -24,6 +26,29 @@ def _plugin_dir(_context: click.Context, _parameter: click.Parameter, value: str
         return normalise_plugin_dir(value) if value else ""
     except InvalidPluginDir as error:
         raise click.BadParameter(str(error)) from error
+
+
+def _pools(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        parse_pools(value)
+    except InvalidPools as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+def _authority(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    try:
+        if value:
+            ssl.create_default_context(cafile=value)
+    except ssl.SSLError as error:
+        raise click.BadParameter(f"{value} holds no certificates (PEM): {error}") from error
+    return value or ""
+
+
+def _account(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if value and not all(value.partition("/")):
+        raise click.BadParameter(f"{value!r} is not NAMESPACE/NAME")
+    return value
 
 
 def _listen(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -61,8 +86,8 @@ installer_options = [
         default="",
         callback=_plugin_dir,
         envvar=f"{_ENV}_VOLUME_PLUGIN_DIR",
-        help="The kubelets' --volume-plugin-dir, where a FlexDriver does not say otherwise."
-        "  [default: the kubelet's own default]",
+        help="The kubelets' --volume-plugin-dir, where neither a FlexDriver nor the kubelet says."
+        "  [default: by the node's platform]",
     ),
 ]
 
@@ -86,6 +111,44 @@ def main() -> None:
     default=None,
     envvar=f"{_ENV}_KUBECONFIG",
     help="Reach the cluster by this file.  [default: the pod's ServiceAccount]",
+)
+@click.option(
+    "--plugin-dir-pools",
+    default="",
+    callback=_pools,
+    envvar=f"{_ENV}_PLUGIN_DIR_POOLS",
+    help="Directories of pools of nodes, before what kubelets say: JSON, a list of"
+    " {selector: LabelSelector, path}.",
+)
+@click.option(
+    "--flex-volume-plugin-dir",
+    default="",
+    callback=_plugin_dir,
+    envvar=f"{_ENV}_FLEX_VOLUME_PLUGIN_DIR",
+    help="The controller-managers' --flex-volume-plugin-dir, where nobody can see it.",
+)
+@click.option(
+    "--kubelet-account",
+    default="",
+    callback=_account,
+    envvar=f"{_ENV}_KUBELET_ACCOUNT",
+    help="NAMESPACE/NAME of the ServiceAccount as which kubelets are asked for their directory;"
+    " it needs no right but to get nodes/configz.  [default: kubelets are not asked]",
+)
+@click.option(
+    "--kubelet-certificate-authority",
+    type=click.Path(exists=True, dir_okay=False),
+    default=None,
+    callback=_authority,
+    envvar=f"{_ENV}_KUBELET_CERTIFICATE_AUTHORITY",
+    help="PEM file with the authority of the kubelets' certificates.  [default: the cluster's]",
+)
+@click.option(
+    "--kubelet-require-verified-tls",
+    is_flag=True,
+    envvar=f"{_ENV}_KUBELET_REQUIRE_VERIFIED_TLS",
+    help="Do not ask kubelets whose certificate is of another authority.  [default: ask them, and"
+    " mark their answers as NotVerified]",
 )
 @click.option(
     "--lease-namespace",
@@ -121,7 +184,12 @@ def main() -> None:
     show_default=True,
     envvar=f"{_ENV}_LOG_LEVEL",
 )
-def run(log_format: str, log_level: str, kubeconfig: str | None, **options: str) -> None:
+def run(
+    log_format: str,
+    log_level: str,
+    kubeconfig: str | None,
+    **options: Any,
+) -> None:
     """Run the operator until it is told to stop."""
     # kopf and the Kubernetes client take most of a second to import; the other commands do not
     # need them.
@@ -148,7 +216,8 @@ def render(
     volume_plugin_dir: str,
 ) -> None:
     """Print the manifests that would be applied for the FlexDrivers in a file."""
-    from flexvolume_operator.render.daemonset import Installer, render_daemonset  # noqa: PLC0415
+    from flexvolume_operator.render.daemonset import Installer, render  # noqa: PLC0415
+    from flexvolume_operator.render.gate import Place  # noqa: PLC0415
 
     installer = Installer(installer_namespace, installer_image, installer_image_pull_policy)
     text = sys.stdin.read() if filename == "-" else Path(filename).read_text(encoding="utf-8")
@@ -164,16 +233,20 @@ def render(
     if not drivers:
         raise click.ClickException(f"{filename}: no FlexDriver in it")
     manifests = [
-        render_daemonset(
+        render(
             driver,
-            resolve(driver.spec.plugin_dir, volume_plugin_dir),
+            Place(
+                driver.spec.plugin_dir or guess(None, volume_plugin_dir)[0],
+                gated=False,
+                force=driver.force,
+            ),
             installer,
             rivals=sorted(
                 other.name
                 for other in drivers
                 if other.name != driver.name and other.spec.driver_name == driver.spec.driver_name
             ),
-        )
+        ).manifest
         for driver in drivers
     ]
     click.echo(yaml.safe_dump_all(manifests, sort_keys=False, explicit_start=True), nl=False)

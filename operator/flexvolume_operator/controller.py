@@ -16,21 +16,21 @@ from flexvolume_operator.cluster import flexdrivers
 from flexvolume_operator.cluster.children import Children
 from flexvolume_operator.cluster.client import ApiError, Client, Json, load_configuration
 from flexvolume_operator.cluster.events import Recorder
-from flexvolume_operator.cluster.flexnodes import FlexNodes
 from flexvolume_operator.cluster.lease import Lease
 from flexvolume_operator.cluster.podindex import PodIndex
+from flexvolume_operator.cluster.sources import Sources
 from flexvolume_operator.cluster.store import Store, list_whole
-from flexvolume_operator.directories.resolve import resolve
 from flexvolume_operator.health import Health, serve
+from flexvolume_operator.landscape import Landscape
 from flexvolume_operator.model.flexdriver import FlexDriver
-from flexvolume_operator.model.flexnode import NodeDirectory, Observed
 from flexvolume_operator.model.names import INSTALLER_SELECTOR
 from flexvolume_operator.model.objects import DaemonSet, Node, Pod
 from flexvolume_operator.model.wire import DAEMONSETS, NODES, PODS
-from flexvolume_operator.reconcile import Reconciler, World
+from flexvolume_operator.reconcile import Reconciler
 from flexvolume_operator.render.daemonset import Installer
 from flexvolume_operator.settings import Settings
 from flexvolume_operator.worker import Worker
+from flexvolume_operator.world import World
 
 _LEASE: Final = "flexvolume-operator"
 # kopf delivers FlexDrivers; this finds what it may have missed, and shows if it has died.
@@ -52,6 +52,7 @@ class Controller:
         self._web: web.AppRunner | None = None
         self._clients: list[Client] = []
         self._lease: Lease | None = None
+        self._landscape: Landscape | None = None
         self._world: World | None = None
 
     async def start(self) -> None:
@@ -82,6 +83,8 @@ class Controller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._lease is not None:
             await self._lease.release()
+        if self._landscape is not None:
+            await self._landscape.close()
         for client in self._clients:
             await client.close()
         if self._web is not None:
@@ -127,6 +130,10 @@ class Controller:
         worker.task = self._spawn(worker.run())
         self._wake_all()
 
+    def _wake_one(self, name: str) -> None:
+        if (worker := self._workers.get(name)) is not None:
+            worker.wake()
+
     def _wake_all(self) -> None:
         """Rivals come and go with each other."""
         for worker in self._workers.values():
@@ -139,46 +146,55 @@ class Controller:
         children_path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
         index = PodIndex()
         nodes = Store(client, "/api/v1/nodes", NODES, self._node_changed)
-        children = Store(
-            client, children_path, DAEMONSETS, self._child_changed, selector=INSTALLER_SELECTOR
-        )
+        landscape = Landscape.open(client, self.settings, nodes.items, self._wake_for)
+        self._landscape = landscape
 
         def pod_changed(old: Pod | None, new: Pod | None) -> None:
             index.changed(old, new)
             self._pod_changed(old, new)
 
         pods = Store(client, pods_path, PODS, pod_changed, selector=INSTALLER_SELECTOR)
-        flexnodes = FlexNodes(client, nodes.items, self._directory)
+        children = Store(
+            client, children_path, DAEMONSETS, self._child_changed, selector=INSTALLER_SELECTOR
+        )
         stores: dict[str, Store[Any]] = {
             "nodes": nodes,
             "pods": pods,
             "daemonsets": children,
-            "flexnodes": flexnodes.store,
+            **landscape.stores,
         }
+        # First, as what pods tell of a node means nothing without it.
+        self._spawn(nodes.run())
+        await nodes.synced.wait()
         for store in stores.values():
-            self._spawn(store.run())
+            if store is not nodes:
+                self._spawn(store.run())
         await asyncio.gather(*(store.synced.wait() for store in stores.values()))
+        sources = Sources(client, namespace, self._wake_one, self._spawn)
         known = await list_whole(client, flexdrivers.COLLECTION)
-        flexnodes.load({body["metadata"]["name"] for body in known})
+        landscape.load({body["metadata"]["name"] for body in known})
         self._world = World(
             client=client,
             installer=Installer(
                 namespace, self.settings.installer_image, self.settings.installer_image_pull_policy
             ),
-            volume_plugin_dir=self.settings.volume_plugin_dir,
             nodes=nodes.items,
             pods=index,
             daemonsets=children.items,
             children=Children(client, children_path),
-            flexnodes=flexnodes,
+            flexnodes=landscape.flexnodes,
+            inquiry=landscape.inquiry,
+            managers=landscape.managers,
             recorder=Recorder(client),
+            sources=sources,
             rivals=self._rivals,
         )
-        ages = {name: store.silence for name, store in stores.items()}
-        self._health.watches = ages | {"flexdrivers": self._lag}
+        ages = {n: store.silence for n, store in stores.items() if n not in landscape.quiet}
+        self._health.watches = ages | {"flexdrivers": self._lag, "sources": sources.silence}
         for body in known:
             self._take_in(body)
-        self._spawn(flexnodes.run())
+        for work in landscape.work():
+            self._spawn(work)
         self._spawn(self._resync(client))
 
     async def _resync(self, client: Client) -> None:
@@ -216,25 +232,29 @@ class Controller:
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         changed = new or old
-        if self._world is None or changed is None:
+        if self._landscape is None or changed is None:
             return
-        self._world.flexnodes.node_changed(changed.name)
+        self._landscape.node_changed(changed.name)
+        self._wake_for(changed.name)
+
+    def _wake_for(self, node: str) -> None:
+        """Something else is known of a node."""
         for worker in self._workers.values():
-            worker.wake(changed.name)
+            worker.wake(node)
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         changed = new or old
+        if self._landscape is not None and new is not None:
+            # First, as it may change where the pod is to be judged.
+            self._landscape.pod_changed(old, new)
         if changed is not None and (worker := self._workers.get(changed.flexdriver)):
             worker.wake(changed.node)
 
     def _child_changed(self, old: DaemonSet | None, new: DaemonSet | None) -> None:
         changed = new or old
         if changed is not None and (worker := self._workers.get(changed.flexdriver)):
-            worker.wake()
-
-    def _directory(self, node: Node) -> NodeDirectory:
-        found = resolve("", self.settings.volume_plugin_dir)
-        return NodeDirectory(found.path, found.source, Observed(node.boot_id, node.kubelet_version))
+            # Its status changes with every pod; what it asks for, when somebody meddles.
+            worker.wake(urgent=old is None or new is None or old.generation != new.generation)
 
     def _rivals(self, flexdriver: FlexDriver) -> Sequence[str]:
         """Names of the other FlexDrivers that name the same vendor and driver."""

@@ -28,6 +28,16 @@ REPAIRS: Final = Counter(
     "Published files that guards found changed or missing and put right.",
     ["flexdriver"],
 )
+KUBELET_LOOKUPS: Final = Counter(
+    "flexvolume_kubelet_lookups_total",
+    "Kubelets asked for their plugin directory, by result: Answered, or why not.",
+    ["result"],
+)
+DIRECTORY_NODES: Final = Gauge(
+    "flexvolume_driver_directory_nodes",
+    "Nodes a FlexDriver matches whose plugin directory is Guessed, Unknown or a Mismatch.",
+    ["flexdriver", "directory"],
+)
 API_REQUESTS: Final = Counter(
     "flexvolume_api_requests_total",
     "Requests to the Kubernetes API by verb and HTTP code; code 0: no answer.",

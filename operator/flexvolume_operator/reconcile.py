@@ -6,8 +6,7 @@ so that an operator killed in the middle of a removal goes on with it when it co
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from flexvolume_operator import metrics
@@ -15,17 +14,14 @@ from flexvolume_operator.assess import events
 from flexvolume_operator.assess.conditions import Trouble, find
 from flexvolume_operator.assess.events import Event
 from flexvolume_operator.assess.facts import REFUSED_AGAIN
-from flexvolume_operator.assess.placement import Matcher
 from flexvolume_operator.assess.summary import invalid_status, status
-from flexvolume_operator.assess.tally import Tally
-from flexvolume_operator.cluster.children import Children, Rejected
-from flexvolume_operator.cluster.client import Client, Json
-from flexvolume_operator.cluster.events import Recorder, Regarding
+from flexvolume_operator.cluster import pods
+from flexvolume_operator.cluster.children import Rejected
+from flexvolume_operator.cluster.client import Json
+from flexvolume_operator.cluster.events import Regarding
 from flexvolume_operator.cluster.flexdrivers import StatusWriter, claim, release
-from flexvolume_operator.cluster.flexnodes import FlexNodes
-from flexvolume_operator.cluster.podindex import PodIndex
+from flexvolume_operator.cluster.sources import SourceMissing
 from flexvolume_operator.cluster.warnings import newest_warning
-from flexvolume_operator.directories.resolve import resolve
 from flexvolume_operator.model.flexdriver import (
     FlexDriver,
     InvalidFlexDriver,
@@ -34,67 +30,38 @@ from flexvolume_operator.model.flexdriver import (
     parse_metadata,
 )
 from flexvolume_operator.model.flexnode import Install, State
-from flexvolume_operator.model.names import FINALIZER
-from flexvolume_operator.model.objects import DaemonSet, Node
+from flexvolume_operator.model.names import FINALIZER, KUBELET
+from flexvolume_operator.model.objects import DaemonSet
 from flexvolume_operator.model.reasons import ConditionReason
-from flexvolume_operator.model.verdict import Target, target
-from flexvolume_operator.render.daemonset import Installer, Rendered, render
-from flexvolume_operator.rollout.plan import Rollout
-from flexvolume_operator.survey import Change, Survey
+from flexvolume_operator.model.verdict import Target
+from flexvolume_operator.render.daemonset import NO_CONTENTS, Contents
+from flexvolume_operator.sides import Sides
+from flexvolume_operator.survey import Change
+from flexvolume_operator.wanted import Group, Wanted
+from flexvolume_operator.world import World
 
 # Warning events fetched in one pass: a broken node pool must not turn into a flood of requests.
 _EXPLAINED_PER_PASS: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What all reconcilers share: live views of the cluster and the ways to change it."""
-
-    client: Client
-    installer: Installer
-    volume_plugin_dir: str
-    nodes: Mapping[str, Node]
-    pods: PodIndex
-    daemonsets: Mapping[str, DaemonSet]
-    children: Children
-    flexnodes: FlexNodes
-    recorder: Recorder
-    # Names of the other live FlexDrivers with this vendor and driver.
-    rivals: Callable[[FlexDriver], Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a valid FlexDriver asks for, made ready once for its generation and its rivals."""
-
-    flexdriver: FlexDriver
-    rivals: Sequence[str]
-    rendered: Rendered
-    target: Target
-    matcher: Matcher
-
-
 class Reconciler:
-    """Brings about one FlexDriver. `mark` and `mark_all` say what changed; `reconcile` acts."""
+    """Brings about one FlexDriver. `mark` says what changed; `reconcile` acts."""
 
     def __init__(self, name: str, world: World, body: Json) -> None:
         self.name = name
         self.body = body
         self._world = world
-        self._survey = Survey(name, world.nodes, world.pods, self._remembered)
-        self._tally = Tally()
-        self._rollout: Rollout | None = None
-        self._wanted: Wanted | None = None
         self._status: Json = body.get("status", {})
-        # Nodes with an entry that was there before the question that is asked now.
-        self._unjudged: set[str] = set()
+        self._sides = Sides(name, world, attaches=_attaches(self._status))
+        self._wanted: Wanted | None = None
         # Nodes whose failure was told and not yet followed by a recovery.
         self._failures: dict[str, Install] = {}
+        # Why kubelets did not answer, as far as it was told.
+        self._lookups: set[str] = set()
         # Told when a pass gets through, so that one that fails half-way loses none.
         self._news: list[Event] = []
         self._writer = StatusWriter(world.client, name)
-        self.mark = self._survey.mark
-        self.mark_all = self._survey.mark_all
+        self.mark = self._sides.mark
 
     async def reconcile(self) -> float | None:
         """One pass; seconds until the next one is due by time alone, None: never."""
@@ -102,161 +69,162 @@ class Reconciler:
             flexdriver = parse_flexdriver(self.body)
         except InvalidFlexDriver as error:
             return await self._refuse(error)
-        wanted = self._want(flexdriver)
         if flexdriver.metadata.deleting:
-            return await self._remove(wanted)
+            # What goes has no content.
+            return await self._remove(self._want(flexdriver, NO_CONTENTS))
+        try:
+            contents = await self._world.sources.read(self.name, flexdriver.spec.references)
+        except SourceMissing as missing:
+            return await self._hold(missing)
+        wanted = self._want(flexdriver, contents)
         if FINALIZER not in flexdriver.metadata.finalizers:
             await claim(self._world.client, self.name, flexdriver.uid)
-        refusal = await self._apply(wanted)
         self._observe(wanted)
-        if await self._explain(wanted):
+        refusal = await self._apply(wanted)
+        if await self._explain():
             self._observe(wanted)
-        await self._roll(wanted)
+        await self._roll()
         due = await self._report(self._conclude(wanted, refusal))
         return _soonest(due, self._until_deadline(), REFUSED_AGAIN if refusal else None)
 
     def gone(self) -> None:
         """The FlexDriver does not exist any more: forget it everywhere."""
-        self._forget_nodes()
+        self._sides.forget()
+        self._world.sources.forget(self.name)
         for state in State:
             metrics.NODES.remove(self.name, state.value)
+        for doubt in _DOUBTS:
+            metrics.DIRECTORY_NODES.remove(self.name, doubt)
 
-    def _want(self, flexdriver: FlexDriver) -> Wanted:
-        """Render what is asked for, unless that was done for the very same question."""
+    async def _hold(self, missing: SourceMissing) -> float | None:
+        """What is to be installed cannot be had: what was wanted before stays, and is repaired.
+
+        No pod is replaced, as the new one could not start.
+        """
+        trouble, wanted = Trouble(ConditionReason.SOURCE_MISSING, str(missing)), self._wanted
+        again = REFUSED_AGAIN if missing.again else None
+        if wanted is None:
+            return _soonest(again, await self._report(self._unreadable(trouble)))
+        self._observe(wanted)
+        await self._apply(wanted)
+        if await self._explain():
+            self._observe(wanted)
+        due = await self._report(self._conclude(wanted, trouble))
+        return _soonest(due, self._until_deadline(), again)
+
+    def _want(self, flexdriver: FlexDriver, contents: Contents) -> Wanted:
+        """Make ready what is asked for, unless that was done for the very same question."""
         rivals, known = self._world.rivals(flexdriver), self._wanted
-        if known is not None and (known.flexdriver, known.rivals) == (flexdriver, rivals):
+        if known is not None and known.is_about(flexdriver, rivals, contents):
             return known
-        directory = resolve(flexdriver.spec.plugin_dir, self._world.volume_plugin_dir)
-        rendered = render(flexdriver, directory, self._world.installer, rivals)
-        wanted = Wanted(
-            flexdriver=flexdriver,
-            rivals=rivals,
-            rendered=rendered,
-            target=target(
-                flexdriver,
-                directory.path,
-                revision=rendered.revision,
-                template=rendered.template,
-                template_hash=rendered.template_hash,
-                namespace=self._world.installer.namespace,
-            ),
-            matcher=Matcher(flexdriver.spec.placement),
-        )
-        self._wanted = wanted
-        self._tally.retarget(rendered.template)
-        if self._rollout is None:
-            self._rollout = Rollout(wanted.target)
-        self._rollout.retarget(wanted.target)
-        self.mark_all()
-        self._unjudged.update(self._world.flexnodes.holding(self.name))
-        return wanted
+        self._wanted = Wanted(flexdriver, rivals, self._world.installer, contents)
+        self._sides.ask_all()
+        return self._wanted
+
+    def _observe(self, wanted: Wanted) -> None:
+        """Judge what changed, and note what is worth telling."""
+        entries = [self._told(change) for change in self._sides.judge(wanted)]
+        metrics.REPAIRS.labels(self.name).inc(sum(map(_fresh_repairs, entries)))
+        self._news += events.node_events(entries)
 
     async def _apply(self, wanted: Wanted) -> Trouble | None:
-        """Make the children what they should be; the API server's refusal, if it refuses."""
-        children, child = self._world.children, self._child(wanted)
-        manifest: Mapping[str, Any] | None = wanted.rendered.manifest
-        if wanted.target.suspended:
-            manifest = self._kept(wanted, child)
-        if manifest is None:
-            return None
-        try:
-            if not children.settled(manifest, child):
-                await children.ensure(manifest)
-        except Rejected as refusal:
-            return Trouble(refusal.reason, refusal.message)
-        # What is left over from another plugin directory.
-        await self._delete_children(keep=wanted.rendered.name)
-        return None
+        """Make the children what they should be; the API server's refusal, if it refuses one."""
+        children, refusal = self._world.children, None
+        for group in self._groups(wanted):
+            child = self._world.daemonsets.get(group.rendered.name)
+            manifest = self._manifest(group, child)
+            if manifest is None or children.settled(manifest, child):
+                continue
+            try:
+                await children.ensure(manifest, child)
+            except Rejected as refused:
+                refusal = refusal or Trouble(refused.reason, refused.message)
+        suspended = wanted.flexdriver.spec.suspend
+        # A node that is being asked may turn out to have a directory that nobody else has.
+        if refusal is None and not suspended and not self._sides.kubelets.tally.unknown:
+            await self._delete_children(keep=self._sides.children())
+        return refusal
 
-    def _kept(self, wanted: Wanted, child: DaemonSet | None) -> Mapping[str, Any] | None:
-        """What a suspended FlexDriver's child has to stay like; None when that is not known."""
-        if child is not None and child.template_hash == wanted.rendered.template_hash:
-            return wanted.rendered.manifest
-        return self._world.children.known(wanted.rendered.name)
+    def _groups(self, wanted: Wanted) -> Iterator[Group]:
+        """The directories that nodes have, with what is wanted in them."""
+        return (wanted.child(name) for name in self._sides.children())
 
-    async def _delete_children(self, keep: str = "") -> list[DaemonSet]:
-        """Delete the driver's DaemonSets but one; those that are still there."""
+    def _manifest(self, group: Group, child: DaemonSet | None) -> Mapping[str, Any] | None:
+        """What a child has to be; of a suspended FlexDriver, what it was, None if nobody knows."""
+        same = child is not None and child.template_hash == group.rendered.template_hash
+        if same or not group.target.suspended:
+            return group.rendered.manifest
+        return self._world.children.known(group.rendered.name)
+
+    async def _delete_children(self, keep: Iterable[str] = ()) -> list[DaemonSet]:
+        """Delete the driver's DaemonSets but these; those that are still there."""
         others = [
             child
             for child in self._world.daemonsets.values()
-            if child.flexdriver == self.name and child.name != keep
+            if child.flexdriver == self.name and child.name not in keep
         ]
         for child in others:
             if not child.deleting:
                 await self._world.children.delete(child.name, child.uid)
         return others
 
-    def _observe(self, wanted: Wanted) -> None:
-        """Judge what changed, hand the verdicts on and note what is worth telling."""
-        changes = self._survey.judge(wanted.target, wanted.matcher, time.time())
-        for node, _, after in changes:
-            self._tally.put(node, after)
-            if self._rollout is not None:
-                self._rollout.put(node, after)
-            if after is None:
-                self._world.flexnodes.drop(node, self.name)
-            else:
-                self._world.flexnodes.put(node, after.install)
-        # Nodes may have left the placement while nobody was here to see it.
-        for node in self._unjudged - self._survey.verdicts.keys():
-            self._world.flexnodes.drop(node, self.name)
-        self._unjudged.clear()
-        entries = [self._told(change) for change in changes]
-        metrics.REPAIRS.labels(self.name).inc(sum(map(_fresh_repairs, entries)))
-        self._news += events.node_events(entries)
-
     def _told(self, change: Change) -> events.Change:
         """The change as seen by people: a retry between a failure and what follows is no news."""
         node, before = change.node, change.before
         after = change.after.install if change.after else None
-        if after is None or after.state in {State.INSTALLED, State.OUTDATED}:
+        if after is None or after.state in {State.INSTALLED, State.WOULD_INSTALL, State.OUTDATED}:
             before = self._failures.pop(node, before)
         elif after.state is State.FAILED:
             before = self._failures.get(node, before)
             self._failures[node] = after
         return events.Change(node, before, after)
 
-    async def _explain(self, wanted: Wanted) -> bool:
+    async def _explain(self) -> bool:
         """Fetch the Warning events that verdicts ask for; whether there were any."""
-        now, child = time.time(), self._child(wanted)
-        namespace, fetched = self._world.installer.namespace, False
-        for subject in self._survey.unexplained(now)[:_EXPLAINED_PER_PASS]:
-            if subject:
-                text = await newest_warning(self._world.client, namespace, subject)
-            elif child is not None:
-                text = await newest_warning(
-                    self._world.client, namespace, child.uid, reason="FailedCreate"
-                )
-                if text:
-                    await self._world.children.ask_again(child.name, now)
-            else:
-                continue
-            self._survey.explain(subject, text, now)
-            fetched = True
-        return fetched
+        now, fetched = time.time(), 0
+        namespace, client = self._world.installer.namespace, self._world.client
+        for survey in (side.survey for side in self._sides):
+            for subject in survey.unexplained(now)[: _EXPLAINED_PER_PASS - fetched]:
+                child = self._world.daemonsets.get(subject)
+                if child is None:
+                    text = await newest_warning(client, namespace, subject)
+                else:
+                    text = await newest_warning(client, namespace, child.uid, "FailedCreate")
+                    if text:
+                        await self._world.children.ask_again(child.name, now)
+                survey.explain(subject, text, now)
+                fetched += 1
+        return bool(fetched)
 
-    async def _roll(self, wanted: Wanted) -> None:
-        """Replace the pods whose turn it is."""
-        child = self._child(wanted)
-        if self._rollout is None or child is None:
-            return
-        for pod in self._rollout.plan(settled=_applied(child, wanted)):
-            path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
-            await self._world.client.delete(path, uid=pod.uid)
-            self._rollout.asked(pod.node, pod.uid)
+    async def _roll(self) -> None:
+        """Replace the pods whose turn it is, and let those that wait for it replace a driver."""
+        for rollout in (side.rollout for side in self._sides):
+            step = rollout.plan(self._settled)
+            for pod in step.delete:
+                await pods.delete(self._world.client, pod)
+                rollout.asked(pod.node, pod.uid)
+            for pod in step.grant:
+                await pods.grant(self._world.client, pod, time.time())
+                rollout.granted(pod.node, pod.uid)
 
     def _conclude(self, wanted: Wanted, trouble: Trouble | None) -> Json:
         """The status that follows from all verdicts."""
+        tally = self._sides.kubelets.tally
         for state in State:
-            metrics.NODES.labels(self.name, state.value).set(self._tally.states[state])
+            metrics.NODES.labels(self.name, state.value).set(tally.states[state])
+        for doubt, count in zip(
+            _DOUBTS, (tally.guessed, tally.unknown, tally.mismatched), strict=True
+        ):
+            metrics.DIRECTORY_NODES.labels(self.name, doubt).set(count)
         return status(
-            wanted.flexdriver.metadata.generation,
-            wanted.target,
-            self._tally,
+            parse_metadata(self.body).generation,
+            wanted.nowhere(KUBELET),
+            tally,
             self._status,
             time.time(),
             trouble=trouble,
-            applied=_applied(self._child(wanted), wanted),
+            applied=all(self._settled(group.target) for group in self._groups(wanted)),
+            managers=self._sides.managers_status(wanted),
         )
 
     async def _report(self, new: Json) -> float | None:
@@ -273,9 +241,17 @@ class Reconciler:
             await self._world.flexnodes.flushed(self.name)
         await self._writer.write(about.uid, new)
         before, self._status = self._status, new
-        for event in events.condition_events(before, new):
+        for event in (*events.condition_events(before, new), *self._lookups_failed(new)):
             await self._world.recorder.record(about, *event)
         return None
+
+    def _lookups_failed(self, new: Json) -> list[Event]:
+        """The events about kubelets that do not answer, once nothing is under way."""
+        if find(new, "Reconciling").get("status") != "False":
+            return []
+        problems, told = self._sides.kubelets.tally.problems(), self._lookups
+        self._lookups = set(problems)
+        return events.lookup_events(problems, told)
 
     async def _refuse(self, error: InvalidFlexDriver) -> float | None:
         """A spec that cannot be read changes nothing; but it must not be kept from going."""
@@ -283,14 +259,19 @@ class Reconciler:
         if metadata.deleting and await self._dismantled(metadata):
             return None
         trouble = Trouble(ConditionReason.INVALID_SPEC, str(error))
-        return await self._report(
-            invalid_status(metadata.generation, self._status, time.time(), trouble)
-        )
+        return await self._report(self._unreadable(trouble))
+
+    def _unreadable(self, trouble: Trouble) -> Json:
+        """The status of a FlexDriver of which nobody can say what it wants."""
+        generation = parse_metadata(self.body).generation
+        return invalid_status(generation, self._status, time.time(), trouble)
 
     async def _remove(self, wanted: Wanted) -> float | None:
         """The FlexDriver was deleted: take it apart, and tell how far that is."""
         self._observe(wanted)
-        if not wanted.target.suspended and await self._dismantled(wanted.flexdriver.metadata):
+        if not wanted.flexdriver.spec.suspend and await self._dismantled(
+            wanted.flexdriver.metadata
+        ):
             return None
         return await self._report(self._conclude(wanted, None))
 
@@ -300,7 +281,7 @@ class Reconciler:
             return True
         if await self._delete_children() or self._lingering():
             return False
-        self._forget_nodes()
+        self._sides.forget()
         await self._world.flexnodes.flushed(self.name)
         await release(self._world.client, self.name, metadata.uid)
         return True
@@ -312,26 +293,24 @@ class Reconciler:
             name in nodes and nodes[name].ready for name in self._world.pods.nodes(self.name)
         )
 
-    def _forget_nodes(self) -> None:
-        for node in self._world.flexnodes.holding(self.name):
-            self._world.flexnodes.drop(node, self.name)
-
-    def _child(self, wanted: Wanted) -> DaemonSet | None:
-        return self._world.daemonsets.get(wanted.rendered.name)
-
-    def _remembered(self, node: str, sought: Target) -> Install | None:
-        return self._world.flexnodes.entry(node, (sought.flexdriver, sought.role, sought.path))
+    def _settled(self, target: Target) -> bool:
+        """Whether the DaemonSet controller has seen what is wanted."""
+        child = self._world.daemonsets.get(target.child)
+        if child is None or child.deleting:
+            return False
+        return child.settled and child.template_hash == target.template_hash
 
     def _until_deadline(self) -> float | None:
-        deadline = self._survey.deadline
+        deadline = _soonest(*(side.survey.deadline for side in self._sides))
         return None if deadline is None else max(0.0, deadline - time.time())
 
 
-def _applied(child: DaemonSet | None, wanted: Wanted) -> bool:
-    """Whether the DaemonSet controller has seen what is wanted."""
-    if child is None or child.deleting:
-        return False
-    return child.settled and child.template_hash == wanted.rendered.template_hash
+_DOUBTS: Final = ("Guessed", "Unknown", "Mismatch")
+
+
+def _attaches(found: Json) -> bool:
+    """What the driver was last known to say; an operator that starts anew must not forget it."""
+    return bool(found.get("capabilities", {}).get("attach"))
 
 
 def _fresh_repairs(change: events.Change) -> int:

@@ -23,19 +23,23 @@ class Worker:
         self.reconciler = reconciler
         self._woken = asyncio.Event()
         self._woken.set()
+        self._urgent = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
-    def wake(self, node: str = "") -> None:
-        """Something changed; on this node, if one is named."""
+    def wake(self, node: str = "", *, urgent: bool = False) -> None:
+        """Something changed; on this node, if one is named. `urgent`: no more will come with it."""
         if node:
             self.reconciler.mark(node)
         self._woken.set()
+        if urgent:
+            self._urgent.set()
 
     async def run(self) -> None:
         """Reconcile for ever; a failed pass is tried again with back-off."""
         failures = 0
         while True:
             self._woken.clear()
+            self._urgent.clear()
             due, result = await self._pass()
             failures = 0 if result == "success" else failures + 1
             metrics.RECONCILES.labels(result).inc()
@@ -43,13 +47,8 @@ class Worker:
                 limit = min(0.5 * 2**failures, _BACKOFF_LIMIT)
                 await asyncio.sleep(limit * random.uniform(0.5, 1.0))  # noqa: S311
                 continue
-            try:
-                # Not wait_for, which in Python 3.11 loses a cancel that comes with the event.
-                async with asyncio.timeout(due):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
-            await asyncio.sleep(_BURST)
+            if await _came(self._woken, due):
+                await _came(self._urgent, _BURST)
 
     async def _pass(self) -> tuple[float | None, str]:
         started = time.monotonic()
@@ -63,3 +62,13 @@ class Worker:
         finally:
             metrics.RECONCILE_SECONDS.observe(time.monotonic() - started)
         return None, "error"
+
+
+async def _came(event: asyncio.Event, seconds: float | None) -> bool:
+    """Whether it came in time; None: however long it takes."""
+    try:
+        # Not wait_for, which in Python 3.11 loses a cancel that comes with the event.
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -7,11 +7,12 @@ nodes that can never have it are counted and set apart: neither holds up the res
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from flexvolume_operator.assess.tally import Tally
 from flexvolume_operator.model.flexnode import State
-from flexvolume_operator.model.reasons import ConditionReason
+from flexvolume_operator.model.reasons import ConditionReason, DirectoryReason
 from flexvolume_operator.model.times import rfc3339
 from flexvolume_operator.model.verdict import Target
 
@@ -22,7 +23,7 @@ class Condition:
 
     type: str
     status: str
-    reason: ConditionReason
+    reason: StrEnum
     message: str
 
 
@@ -37,8 +38,21 @@ class Trouble:
 Conditions = tuple[Condition, Condition, Condition]
 
 
+@dataclass(frozen=True, slots=True)
+class ManagerReady:
+    """Whether the controller-managers can use the driver; `moving`: it may yet come by itself."""
+
+    condition: Condition
+    moving: bool = False
+
+
 def conditions(
-    target: Target, tally: Tally, trouble: Trouble | None, *, applied: bool
+    target: Target,
+    tally: Tally,
+    trouble: Trouble | None,
+    *,
+    applied: bool,
+    manager: ManagerReady | None = None,
 ) -> Conditions:
     """Ready, Reconciling and Stalled; see `status` in the module summary for the parameters."""
     if trouble is not None:
@@ -47,15 +61,23 @@ def conditions(
     if target.deleting:
         message = f"The FlexDriver is being deleted. {counts}"
         return _three("False", "True", "False", ConditionReason.DELETING, message)
-    if tally.states[State.PENDING] or tally.states[State.OUTDATED] or not applied:
+    if _unfinished(target, tally) or not applied:
         if target.suspended:
             message = f"spec.suspend holds all changes. {counts}"
             return _three("False", "False", "False", ConditionReason.SUSPENDED, message)
         return _three("False", "True", "False", ConditionReason.PROGRESSING, counts)
-    return _decided(target, tally, counts)
+    return _decided(target, tally, counts, manager)
 
 
-def _decided(target: Target, tally: Tally, counts: str) -> Conditions:
+def _unfinished(target: Target, tally: Tally) -> bool:
+    """Some nodes have no verdict on what is wanted yet: of a dry run, or of the real thing."""
+    states = tally.states
+    if states[State.PENDING] or states[State.OUTDATED]:
+        return True
+    return bool(tally.stale if target.dry_run else states[State.WOULD_INSTALL])
+
+
+def _decided(target: Target, tally: Tally, counts: str, manager: ManagerReady | None) -> Conditions:
     """Every node has a verdict on the wanted revision; pods may still have to be replaced."""
     rolling = bool(tally.stale) and not target.suspended
     moving = "True" if rolling else "False"
@@ -63,6 +85,11 @@ def _decided(target: Target, tally: Tally, counts: str) -> Conditions:
         return _three(
             "False", moving, str(not rolling), ConditionReason.NODES_FAILED, _failures(tally)
         )
+    if target.dry_run and tally.states[State.WOULD_INSTALL]:
+        message = f"spec.dryRun is true, so nothing is published. {counts}"
+        return _three("False", "False", "False", ConditionReason.DRY_RUN, message)
+    if manager is not None and manager.condition.status == "False":
+        return _without_manager(manager, rolling=rolling)
     if tally.possible == 0:
         return _three("True", "False", "False", ConditionReason.NO_NODES_MATCHED, _nobody(tally))
     if tally.installed == 0:
@@ -72,6 +99,40 @@ def _decided(target: Target, tally: Tally, counts: str) -> Conditions:
     if rolling:
         counts += f" {_nodes(tally.stale)} to get a new installer pod."
     return _three("True", moving, "False", ConditionReason.INSTALLED, counts)
+
+
+def _without_manager(manager: ManagerReady, *, rolling: bool) -> Conditions:
+    """The nodes may have the driver; its volumes are attached by somebody who has not."""
+    moving = manager.moving or rolling
+    reason = ConditionReason.PROGRESSING if moving else ConditionReason.CONTROLLER_MANAGER_NOT_READY
+    message = manager.condition.message
+    return _three("False", str(moving), str(not moving), reason, message)
+
+
+def directory_confirmed(tally: Tally) -> Condition:
+    """Whether each node's directory is one that somebody vouches for."""
+
+    def said(status: str, reason: DirectoryReason, message: str) -> Condition:
+        return Condition("DirectoryConfirmed", status, reason, message)
+
+    if tally.mismatched:
+        return said(
+            "False",
+            DirectoryReason.MISMATCH,
+            f"{_nodes(tally.mismatched)}: the directory that was set is not the kubelet's.",
+        )
+    if tally.guessed:
+        return said(
+            "False",
+            DirectoryReason.GUESSED,
+            f"{_nodes(tally.guessed)}: the directory is guessed, as neither the kubelet nor its "
+            f"process tells it. {tally.guessing()}",
+        )
+    if tally.unknown:
+        return said(
+            "Unknown", DirectoryReason.ASKING, f"{_nodes(tally.unknown)}: the kubelet is asked."
+        )
+    return said("True", DirectoryReason.CONFIRMED, "No directory is a guess.")
 
 
 def stalled(trouble: Trouble) -> Conditions:
@@ -106,6 +167,7 @@ def counted(tally: Tally) -> str:
     others = (
         (State.PENDING, "pending"),
         (State.OUTDATED, "to be updated"),
+        (State.WOULD_INSTALL, "would be installed"),
         (State.FAILED, "failed"),
         (State.UNKNOWN, "not ready"),
         (State.REMOVING, "being cleaned"),

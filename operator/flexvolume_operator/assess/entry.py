@@ -1,6 +1,7 @@
 """The FlexNode entry that goes with an outcome: what is new in it, and what stays as it was."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from sys import intern
 from typing import Final
@@ -8,8 +9,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from flexvolume_operator.assess.facts import Facts
-from flexvolume_operator.model.flexnode import MESSAGE_LIMIT, Install, Repairs, State, shorten
-from flexvolume_operator.model.report import Capabilities, Serving
+from flexvolume_operator.model.flexnode import (
+    MESSAGE_LIMIT,
+    Install,
+    Repairs,
+    State,
+    shared,
+    shorten,
+)
+from flexvolume_operator.model.objects import Pod
+from flexvolume_operator.model.report import Capabilities, Caution, Serving
 from flexvolume_operator.model.times import rfc3339
 
 _NUMBERS: Final = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*", re.IGNORECASE)
@@ -45,6 +54,7 @@ def _known(facts: Facts) -> Install:
         role=target.role,
         path=target.path,
         state=State.PENDING,
+        source=facts.aim.source,
         vendor=target.vendor,
         name=target.driver,
         revision=facts.revision,
@@ -63,7 +73,9 @@ def _known(facts: Facts) -> Install:
             sha256=sha256,
             serving=serving,
             capabilities=known or (previous.capabilities if previous is not None else None),
-            image=intern(facts.pod.install.image_id.rpartition("://")[2]),
+            interpreter=intern(report.interpreter),
+            warnings=_warnings(report.warnings, previous),
+            image=intern(_image(facts.pod).rpartition("://")[2]),
             boot_id=intern(report.boot_id or facts.node.boot_id),
         )
     if previous is None:
@@ -72,11 +84,30 @@ def _known(facts: Facts) -> Install:
         blank,
         serving=previous.serving,
         capabilities=previous.capabilities,
+        interpreter=previous.interpreter,
         boot_id=previous.boot_id,
     )
     if previous.revision != facts.revision:
         return kept
-    return replace(kept, sha256=previous.sha256, image=previous.image)
+    return replace(kept, sha256=previous.sha256, image=previous.image, warnings=previous.warnings)
+
+
+def _image(pod: Pod) -> str:
+    """Of the driver, which install runs in, or which comes before it and runs by itself."""
+    return (pod.tools if pod.entrypoint else pod.install).image_id
+
+
+def _warnings(told: Iterable[Caution], previous: Install | None) -> tuple[Caution, ...]:
+    """What the report warns of, once each; as it was told before if only numbers differ."""
+    by_reason = {caution.reason: caution for caution in told}
+    found = tuple(by_reason[reason] for reason in sorted(by_reason))
+    if previous is not None and _bare(found) == _bare(previous.warnings):
+        return previous.warnings
+    return shared(tuple(Caution(intern(c.reason), intern(c.message)) for c in found))
+
+
+def _bare(warnings: Iterable[Caution]) -> list[tuple[str, str]]:
+    return [(c.reason, _NUMBERS.sub("#", c.message)) for c in warnings]
 
 
 def _repairs(facts: Facts) -> Repairs:

@@ -4,14 +4,25 @@ Trouble, its end and tampering are; good news of a single node is not, as a heal
 has thousands of it. Nodes that change together for one reason share one event.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from flexvolume_operator.assess.conditions import find
 from flexvolume_operator.model.flexnode import Install, State, shorten
-from flexvolume_operator.model.reasons import ConditionReason
+from flexvolume_operator.model.reasons import ConditionReason, DirectoryReason, ManagerReason
 
 _NAMED: Final = 3
+# Nobody need do anything about these.
+_BY_DESIGN: Final = frozenset({"NotAsked", "KubeletTooOld"})
+# Failed nodes have had events of their own, and so has the other condition.
+_TOLD_OTHERWISE: Final = frozenset(
+    {
+        ConditionReason.NODES_FAILED,
+        ConditionReason.CONTROLLER_MANAGER_NOT_READY,
+        DirectoryReason.MISMATCH,
+        ManagerReason.PROGRESSING,
+    }
+)
 _LIMIT: Final = 900
 
 
@@ -54,17 +65,48 @@ def node_events(changes: Iterable[Change]) -> list[Event]:
     return events
 
 
+def lookup_events(
+    problems: Mapping[str, tuple[list[str], str]], told: Container[str]
+) -> list[Event]:
+    """The events for kubelets that did not answer for themselves, for reasons not told before.
+
+    `problems` is as Tally.problems gives it.
+    """
+    return [
+        _event("Warning", "KubeletLookupFailed", [(node, words) for node in nodes])._replace(
+            key=reason
+        )
+        for reason, (nodes, words) in sorted(problems.items())
+        if reason not in told and reason not in _BY_DESIGN
+    ]
+
+
 def condition_events(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Event]:
     """The events for a FlexDriver's own turns: `before` and `after` are its statuses."""
     events = []
     ready, stalled = find(after, "Ready"), find(after, "Stalled")
     if _turned_true(before, ready):
         events.append(Event("Normal", "Ready", ready["message"], "Ready"))
-    # Failed nodes have had events of their own.
-    if _turned_true(before, stalled) and stalled["reason"] != ConditionReason.NODES_FAILED:
+    if _turned_true(before, stalled) and stalled["reason"] not in _TOLD_OTHERWISE:
         reason = stalled["reason"]
         events.append(Event("Warning", reason, shorten(stalled["message"], _LIMIT), reason))
+    for kind in ("DirectoryConfirmed", "ControllerManagerReady"):
+        known = find(after, kind)
+        if _worth_telling(after, known) and not _worth_telling(before, find(before, kind), known):
+            reason = known["reason"]
+            events.append(Event("Warning", reason, shorten(known["message"], _LIMIT), reason))
     return events
+
+
+def _worth_telling(
+    status: Mapping[str, Any], condition: Mapping[str, Any], like: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether it says what will not pass by itself, and no node has had an event for that."""
+    reason = condition.get("reason")
+    if condition.get("status") != "False" or reason in _TOLD_OTHERWISE:
+        return False
+    settled = find(status, "Reconciling").get("status") == "False"
+    return settled and (like is None or like.get("reason") == reason)
 
 
 def _newly_failed(before: Install | None, after: Install) -> bool:

@@ -43,17 +43,22 @@ _CREATE_ERRORS: Final = frozenset(
         "PreStartHookError",
     }
 )
+_VERDICTS: Final = frozenset({State.INSTALLED, State.OUTDATED, State.WOULD_INSTALL, State.FAILED})
 # The kubelet's text while it waits to try again; from 1.32 the error itself follows.
 _BACK_OFF: Final = re.compile(r"^Back-off pulling image .*?: (?:\w+: )?", re.DOTALL)
 
 
 class Facts:
-    """One target on one node at one moment."""
+    """One target on one node at one moment.
+
+    The stage "tools" is that of the pod's first container, whatever it is called.
+    """
 
     def __init__(self, target: Target, sight: Sight) -> None:
         self.target = target
         self.sight = sight
         self.node = sight.node
+        self.aim = sight.aim
         self.previous = sight.previous
         self.now = sight.now
 
@@ -83,7 +88,7 @@ class Facts:
     def stage(self) -> Stage:
         """The container that the pod's progress depends on now."""
         pod = self.pod or Pod("")
-        if not _succeeded(pod.tools):
+        if not _begun(pod):
             return "tools"
         return "guard" if _succeeded(pod.install) else "install"
 
@@ -99,11 +104,20 @@ class Facts:
         pod = self.pod or Pod("")
         before = {
             "tools": max(pod.sandbox_since, pod.started or pod.scheduling_since or pod.created),
-            "install": _finished(pod.tools.state),
+            "install": self.install_since,
             "guard": _finished(pod.install.state),
         }[self.stage]
         own = max(_finished(self.container.state), _finished(self.container.last))
         return max(before, own) or pod.created
+
+    @cached_property
+    def install_since(self) -> float:
+        """When install could have run at the earliest; 0.0 before that."""
+        pod = self.pod or Pod("")
+        if pod.entrypoint and _begun(pod):
+            first = pod.tools.state
+            return first.started_at if isinstance(first, Running) else pod.started
+        return _finished(pod.tools.state)
 
     @property
     def waited(self) -> float:
@@ -141,6 +155,36 @@ class Facts:
     def install_limit(self) -> float:
         """Seconds after which a running install will not end any more."""
         return self.target.timeout_seconds + INSTALL_EXTRA
+
+    @property
+    def at_work_since(self) -> float:
+        """Since when install works; until it was granted its turn, it only waited for that."""
+        state = self.container.state
+        started = state.started_at if isinstance(state, Running) else self.now
+        return max(started, self.pod.granted if self.pod is not None else 0.0)
+
+    @cached_property
+    def waits(self) -> bool:
+        """All is proven, and install waits for its turn to replace a foreign driver.
+
+        Its second run waits in place, so that its word is to be found in what the first one left;
+        after a reboot that may be lost, and only the entry tells it.
+        """
+        pod, report, previous = self.pod, self.any_report, self.previous
+        if pod is None or pod.granted or self.stage != "install":
+            return False
+        if report is not None:
+            return report.waits
+        told = previous is not None and previous.reason == Reason.WAITING_FOR_ADOPTION
+        same = previous is not None and previous.revision == self.revision
+        return told and same and self.ended is None and self.running_for >= 0
+
+    @property
+    def adopting(self) -> bool:
+        """It has got its turn and has not ended since."""
+        pod, report = self.pod, self.any_report
+        granted = pod is not None and bool(pod.granted) and self.stage == "install"
+        return granted and report is not None and report.waits
 
     @cached_property
     def ended(self) -> Terminated | None:
@@ -227,7 +271,7 @@ class Facts:
         previous = self.previous
         if previous is None or previous.revision != self.revision:
             return None
-        if previous.state not in (State.INSTALLED, State.OUTDATED, State.FAILED):
+        if previous.state not in _VERDICTS:
             return None
         return previous if self._this_boot(previous.boot_id) else None
 
@@ -236,7 +280,14 @@ class Facts:
         """The driver was verified before; also known from the pod itself after a lost entry."""
         if self.carried is not None:
             return self.carried.state is not State.FAILED
-        return self.report is not None and self.report.result == "Installed"
+        return self.report is not None and self.report.result != "Failed"
+
+    @property
+    def tried(self) -> bool:
+        """It was a dry run that went well, by this pod's word or else by the stored one."""
+        if self.report is not None:
+            return self.report.result == "WouldInstall"
+        return self.carried is not None and self.carried.state is State.WOULD_INSTALL
 
     @property
     def verified_before(self) -> bool:
@@ -249,12 +300,25 @@ class Facts:
     def carried_guard(self) -> bool:
         """What is stored takes install's success for granted already."""
         carried = self.carried
+        if carried is not None and carried.state is State.WOULD_INSTALL:
+            return self.tried
         return carried is not None and (
             carried.state is not State.FAILED or carried.reason == Reason.GUARD_NOT_RUNNING
         )
 
     def _this_boot(self, boot_id: str) -> bool:
         return not boot_id or not self.node.boot_id or boot_id == self.node.boot_id
+
+
+def _begun(pod: Pod) -> bool:
+    """The first container has done its part, so that it is install's turn."""
+    if not pod.entrypoint:
+        return _succeeded(pod.tools)
+    return isinstance(pod.tools.state, Running) or _has_run(pod.install)
+
+
+def _has_run(container: Container) -> bool:
+    return not isinstance(container.state, Waiting) or container.last is not None
 
 
 def _succeeded(container: Container) -> bool:

@@ -3,24 +3,24 @@
 The controller makes no pod where its own rules say no, and tells nobody; so the operator has to
 know by the same rules on which nodes a missing pod is a fault.
 
-Windows and virtual nodes never get a pod. Such a node counts as Unsupported when everything else
+Windows and virtual nodes never get a pod, nor do machines of an architecture that the driver is not
+built for. Such a node counts as Unsupported when everything else
 about the placement would have matched it, so that "every node" is seen to leave some out; a
 placement that never meant it does not count it.
 """
 
-import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from flexvolume_operator.model.flexdriver import (
     NodeSelectorTerm,
     Placement,
-    Requirement,
     Toleration,
 )
-from flexvolume_operator.model.names import VIRTUAL_NODES
+from flexvolume_operator.model.names import LABEL_ARCHITECTURE, VIRTUAL_NODES
 from flexvolume_operator.model.objects import Node, Taint
 from flexvolume_operator.model.reasons import Reason
+from flexvolume_operator.model.selectors import OPERATORS, satisfied
 from flexvolume_operator.model.verdict import Match
 
 _OS: Final = "kubernetes.io/os"
@@ -43,9 +43,13 @@ MATCHED: Final = Match(matched=True)
 
 
 class Matcher:
-    """A placement made ready to be asked about many nodes."""
+    """A placement made ready to be asked about many nodes.
 
-    def __init__(self, placement: Placement) -> None:
+    `architectures` that the driver is built for; none: any.
+    """
+
+    def __init__(self, placement: Placement, architectures: Iterable[str] = ()) -> None:
+        self._architectures = frozenset(architectures)
         self._labels = {k: v for k, v in placement.node_selector.items() if k != _OS}
         self._wants_linux = placement.node_selector.get(_OS, "linux") == "linux"
         affinity = placement.affinity.node_affinity
@@ -64,6 +68,13 @@ class Matcher:
             return Match(matched=True, unsupported=Reason.VIRTUAL_NODE)
         if node.labels.get(_OS) != "linux":
             return Match(matched=True, unsupported=Reason.UNSUPPORTED_OS)
+        return self.able(node)
+
+    def able(self, node: Node) -> Match:
+        """A machine that is meant: is the driver built for it?"""
+        wanted = self._architectures
+        if wanted and node.labels.get(LABEL_ARCHITECTURE) not in wanted:
+            return Match(matched=True, unsupported=Reason.UNSUPPORTED_ARCHITECTURE)
         return MATCHED
 
     def _selected(self, node: Node) -> bool:
@@ -84,37 +95,15 @@ def tolerates(toleration: Toleration, taint: Taint) -> bool:
     relation, value = toleration.operator or "Equal", toleration.value or ""
     if relation == "Equal":
         return bool(toleration.key) and value == taint.value
-    return relation in _OF_TAINTS and _OPERATORS[relation](taint.value, [value])
+    return relation in _OF_TAINTS and OPERATORS[relation](taint.value, [value])
 
 
 def _term(term: NodeSelectorTerm, node: Node) -> bool:
     expressions, fields = term.match_expressions or (), term.match_fields or ()
     if not expressions and not fields:
         return False
-    return _all(expressions, node.labels) and _all(fields, {"metadata.name": node.name})
-
-
-def _all(requirements: Iterable[Requirement], values: Mapping[str, str]) -> bool:
-    return all(
-        r.operator in _OPERATORS and _OPERATORS[r.operator](values.get(r.key), r.values or [])
-        for r in requirements
-    )
-
-
-def _numbers(value: str | None, wanted: Sequence[str]) -> tuple[int, int]:
-    """Both sides as whole numbers; equal ones, which are neither less nor more, if one is none."""
-    try:
-        return (int(value or ""), int(wanted[0]))
-    except (ValueError, IndexError):
-        return (0, 0)
+    on_fields = satisfied(fields, {"metadata.name": node.name})
+    return on_fields and satisfied(expressions, node.labels)
 
 
 _OF_TAINTS: Final = frozenset({"Exists", "Gt", "Lt"})
-_OPERATORS: Final[dict[str, Callable[[str | None, Sequence[str]], bool]]] = {
-    "In": lambda value, wanted: value in wanted,
-    "NotIn": lambda value, wanted: value not in wanted,
-    "Exists": lambda value, _wanted: value is not None,
-    "DoesNotExist": lambda value, _wanted: value is None,
-    "Gt": lambda value, wanted: operator.gt(*_numbers(value, wanted)),
-    "Lt": lambda value, wanted: operator.lt(*_numbers(value, wanted)),
-}

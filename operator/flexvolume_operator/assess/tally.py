@@ -8,25 +8,36 @@ from collections import Counter
 from typing import Any, Final
 
 from flexvolume_operator.model.flexnode import SAMPLE_LIMIT, State, shorten
-from flexvolume_operator.model.names import plugin_dir_of
 from flexvolume_operator.model.report import Capabilities
 from flexvolume_operator.model.verdict import Verdict
 
 _SAMPLE: Final = 10
+_ANSWERED: Final = frozenset({State.INSTALLED, State.WOULD_INSTALL})
 
 
 class Tally:
-    """Counts of one target's verdicts, brought up to date one node at a time."""
+    """Counts of the verdicts in one role, brought up to date one node at a time.
 
-    def __init__(self, template: str = "") -> None:
-        self.template = template
+    `directories` counts nodes by directory, `children` by the DaemonSet that is for them; `updated`
+    nodes have the wanted pod, `stale` ones still get it; `guessed`, `mismatched` and `unknown` are
+    about their directories.
+    """
+
+    def __init__(self) -> None:
         self.states: Counter[State] = Counter()
         self.directories: Counter[tuple[str, str]] = Counter()
+        self.children: Counter[str] = Counter()
         self.updated = 0
         self.stale = 0
+        self.guessed = 0
+        self.mismatched = 0
+        self.unknown = 0
         self._capabilities: Counter[Capabilities] = Counter()
         self._verdicts: dict[str, Verdict] = {}
         self._failing: dict[str, Verdict] = {}
+        self._guessing: set[str] = set()
+        self._problems: dict[str, set[str]] = {}
+        self._warned: dict[str, set[str]] = {}
 
     def put(self, node: str, verdict: Verdict | None) -> None:
         """Take a node's new verdict in place of its last one; None when it is no longer meant."""
@@ -34,18 +45,21 @@ class Tally:
         if before is not None:
             self._count(before, -1)
             self._failing.pop(node, None)
+            self._guessing.discard(node)
+            self._problems.get(_reason(before), set()).discard(node)
+            for caution in before.install.warnings:
+                self._warned.get(caution.reason, set()).discard(node)
         if verdict is not None:
             self._verdicts[node] = verdict
             self._count(verdict, +1)
             if verdict.state is State.FAILED:
                 self._failing[node] = verdict
-
-    def retarget(self, template: str) -> None:
-        """Count anew which pods are of the wanted template; the one operation that takes O(n)."""
-        if template != self.template:
-            self.template = template
-            self.updated = sum(self._is_updated(v) for v in self._verdicts.values())
-            self.stale = sum(self._is_stale(v) for v in self._verdicts.values())
+            if verdict.aim.guessed:
+                self._guessing.add(node)
+            if verdict.aim.problem:
+                self._problems.setdefault(_reason(verdict), set()).add(node)
+            for caution in verdict.install.warnings:
+                self._warned.setdefault(caution.reason, set()).add(node)
 
     @property
     def matched(self) -> int:
@@ -79,26 +93,51 @@ class Tally:
             for node in heapq.nsmallest(_SAMPLE, self._failing)
         ]
 
+    def warnings(self) -> list[dict[str, Any]]:
+        """What nodes warn of: how many of it, and what the first by name says."""
+        found = sorted((reason, nodes) for reason, nodes in self._warned.items() if nodes)
+        return [self._warning(reason, nodes) for reason, nodes in found[:_SAMPLE]]
+
+    def _warning(self, reason: str, nodes: set[str]) -> dict[str, Any]:
+        first = min(nodes)
+        said = self._verdicts[first].install.warnings
+        message = next(caution.message for caution in said if caution.reason == reason)
+        text = shorten(f"{first}: {message}", SAMPLE_LIMIT)
+        return {"reason": reason, "nodes": len(nodes), "message": text}
+
+    def guessing(self) -> str:
+        """The first node by name whose directory is guessed, and why nobody tells it."""
+        node = min(self._guessing)
+        return f"{node}: {self._verdicts[node].aim.problem}"
+
+    def problems(self) -> dict[str, tuple[list[str], str]]:
+        """Why kubelets did not answer: by reason the nodes, and the words of the first."""
+        return {
+            reason: (sorted(nodes), self._verdicts[min(nodes)].aim.problem)
+            for reason, nodes in self._problems.items()
+            if nodes
+        }
+
     def _count(self, verdict: Verdict, by: int) -> None:
-        install = verdict.install
+        install, aim = verdict.install, verdict.aim
         self.states[verdict.state] += by
-        self.updated += by * self._is_updated(verdict)
-        self.stale += by * self._is_stale(verdict)
-        if verdict.state is not State.UNSUPPORTED:
-            _add(self.directories, (plugin_dir_of(install.path), install.role), by)
-        if verdict.state is State.INSTALLED and install.capabilities is not None:
+        self.updated += by * verdict.updated
+        # A pod that the rollout still has to replace, on a node where it can.
+        replaceable = verdict.pod is not None and verdict.node_ready
+        self.stale += by * (replaceable and not verdict.updated)
+        if verdict.target.child and not aim.doubt:
+            _add(self.directories, (aim.path, install.role), by)
+            _add(self.children, verdict.target.child, by)
+        self.guessed += by * aim.guessed
+        self.mismatched += by * (aim.doubt == "Mismatch")
+        # Of a node that is not Ready it need not be known now.
+        self.unknown += by * (aim.doubt == "Unknown" and verdict.node_ready)
+        if verdict.state in _ANSWERED and install.capabilities is not None:
             _add(self._capabilities, install.capabilities, by)
 
-    def _is_updated(self, verdict: Verdict) -> bool:
-        """Between two pods a node counts by its state: the next one is of the wanted template."""
-        if verdict.pod is None:
-            return verdict.state is State.INSTALLED
-        return verdict.pod.template == self.template
 
-    def _is_stale(self, verdict: Verdict) -> bool:
-        """A pod that the rollout still has to replace, on a node where it can."""
-        replaceable = verdict.pod is not None and verdict.node_ready
-        return replaceable and not self._is_updated(verdict)
+def _reason(verdict: Verdict) -> str:
+    return verdict.aim.problem.partition(":")[0]
 
 
 def _add(counter: Counter[Any], key: Any, by: int) -> None:

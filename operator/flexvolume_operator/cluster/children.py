@@ -3,19 +3,20 @@
 What we asked for and what the API server answered are remembered together. As long as the child
 still has the uid and generation of that answer there is nothing to do, whatever an admission
 policy made of our request. A server-side apply does not take away what somebody else added, so
-when another field manager owns parts of the spec the child is replaced as a whole.
+an edited spec is put back as a whole, and so is a child when others own parts of the spec.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flexvolume_operator.cluster.client import ApiError, Client, Json
+from flexvolume_operator.cluster.client import ApiError, Client
 from flexvolume_operator.model.names import ANNOTATION_ASKED_AGAIN, FIELD_MANAGER
 from flexvolume_operator.model.objects import DaemonSet
 from flexvolume_operator.model.reasons import ConditionReason
 from flexvolume_operator.model.times import rfc3339
+from flexvolume_operator.model.wire import DAEMONSETS
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -41,6 +42,11 @@ class _Answer:
     manifest: Mapping[str, Any]
     uid: str
     generation: int
+
+    def edited(self, observed: DaemonSet) -> bool:
+        """Whether somebody has changed this child's spec since."""
+        same = observed.uid == self.uid and not observed.deleting
+        return same and observed.generation > self.generation
 
 
 class Children:
@@ -72,45 +78,73 @@ class Children:
             and owners <= set(observed.owner_uids)
         )
 
-    async def ensure(self, manifest: Mapping[str, Any]) -> None:
-        """Make the child what the manifest says; `Rejected` when the API server refuses it.
-
-        A dry run goes first: a manifest that would be refused must not touch what is there.
-        """
+    async def ensure(self, manifest: Mapping[str, Any], observed: DaemonSet | None) -> None:
+        """Make the child what the manifest says; `Rejected` when the API server refuses it."""
         name = manifest["metadata"]["name"]
-        path = f"{self._collection}/{name}"
         known = self._answers.get(name)
-        fresh = known is None or known.manifest != manifest
+        if known is not None and known.manifest != manifest:
+            known = None
+        child = None
         try:
-            if fresh:
-                await self._client.apply(path, manifest, manager=FIELD_MANAGER, dry_run=True)
-            child = await self._client.apply(path, manifest, manager=FIELD_MANAGER)
+            if known is not None and observed is not None and known.edited(observed):
+                child = await self._undo(known, observed)
+            if child is None:
+                child = await self._apply(manifest, fresh=known is None)
         except ApiError as error:
             if error.status in {400, 403, 404, 422}:
                 raise Rejected(error) from error
             raise
-        if fresh:
-            _LOG.info("%s is applied, generation %s", name, child["metadata"]["generation"])
-        intruders = strangers(child)
-        if intruders:
-            generation = child["metadata"]["generation"]
-            child = await self._replace(path, manifest, child)
-            # Somebody who once wrote what we write too stays in managedFields, and is no news.
-            if not fresh or child["metadata"]["generation"] != generation:
-                _LOG.warning("%s was edited by %s: put right", name, ", ".join(intruders))
-        meta = child["metadata"]
-        self._answers[name] = _Answer(manifest, meta["uid"], meta["generation"])
+        self._answers[name] = _Answer(manifest, child.uid, child.generation)
 
-    async def _replace(self, path: str, manifest: Mapping[str, Any], child: Json) -> Json:
+    async def _undo(self, known: _Answer, observed: DaemonSet) -> DaemonSet | None:
+        """Put back the spec that somebody edited, in one request; None: it cannot be had so."""
+        steps = [
+            {"op": "test", "path": "/metadata/uid", "value": known.uid},
+            {"op": "replace", "path": "/spec", "value": known.manifest["spec"]},
+        ]
+        path = self._path(observed.name)
+        try:
+            answer = await self._client.patch_json(path, steps, manager=FIELD_MANAGER)
+        except ApiError as error:
+            # It is gone or another one by now, or is refused: an apply makes it, or says why.
+            if error.status in {404, 422}:
+                return None
+            raise
+        # Who only took something away owns nothing.
+        _tell_edited(observed, _others(observed) or ["somebody"])
+        return DAEMONSETS.of(answer)
+
+    async def _apply(self, manifest: Mapping[str, Any], *, fresh: bool) -> DaemonSet:
+        """Server-side apply, and what others own in the spec taken away.
+
+        A dry run goes before what has never been applied: a manifest that would be refused must not
+        touch what is there.
+        """
+        path = self._path(manifest["metadata"]["name"])
+        if fresh:
+            await self._client.apply(path, manifest, manager=FIELD_MANAGER, dry_run=True)
+        child = DAEMONSETS.of(await self._client.apply(path, manifest, manager=FIELD_MANAGER))
+        if fresh:
+            _LOG.info("%s is applied, generation %s", child.name, child.generation)
+        if not child.editors:
+            return child
+        replaced = await self._replace(path, manifest, child.uid)
+        # Somebody who once wrote what we write too stays in managedFields, and is no news.
+        if (others := _others(child)) and replaced.generation != child.generation:
+            _tell_edited(child, others)
+        return replaced
+
+    async def _replace(self, path: str, manifest: Mapping[str, Any], uid: str) -> DaemonSet:
         """PUT the manifest over the child, so that foreign fields go.
 
         Whatever was written to it meanwhile: with a resourceVersion, the controller's next status
         would make it a conflict, and the back-off after that leaves the edit in place for a second.
         """
-        meta = {**manifest["metadata"], "uid": child["metadata"]["uid"]}
-        return await self._client.replace(
-            path, {**manifest, "metadata": meta}, manager=FIELD_MANAGER
-        )
+        body = {**manifest, "metadata": {**manifest["metadata"], "uid": uid}}
+        return DAEMONSETS.of(await self._client.replace(path, body, manager=FIELD_MANAGER))
+
+    def _path(self, name: str) -> str:
+        return f"{self._collection}/{name}"
 
     async def ask_again(self, name: str, now: float) -> None:
         """Have the DaemonSet controller try again to make pods that were refused.
@@ -120,24 +154,19 @@ class Children:
         """
         change = {"metadata": {"annotations": {ANNOTATION_ASKED_AGAIN: rfc3339(now)}}}
         try:
-            await self._client.patch(f"{self._collection}/{name}", change, manager=FIELD_MANAGER)
+            await self._client.patch(self._path(name), change, manager=FIELD_MANAGER)
         except ApiError as error:
             _LOG.info("%s was not touched to have its pods tried again: %s", name, error)
 
     async def delete(self, name: str, uid: str) -> None:
         """Delete the child of this uid."""
         self._answers.pop(name, None)
-        await self._client.delete(f"{self._collection}/{name}", uid=uid)
+        await self._client.delete(self._path(name), uid=uid)
 
 
-def strangers(child: Mapping[str, Any]) -> list[str]:
-    """Field managers other than us who own something under the child's spec."""
-    return sorted(
-        {
-            entry.get("manager", "")
-            for entry in child["metadata"].get("managedFields", ())
-            if entry.get("manager") != FIELD_MANAGER
-            and not entry.get("subresource")
-            and "f:spec" in (entry.get("fieldsV1") or {})
-        }
-    )
+def _others(child: DaemonSet) -> list[str]:
+    return [editor for editor in child.editors if editor != FIELD_MANAGER]
+
+
+def _tell_edited(child: DaemonSet, editors: Sequence[str]) -> None:
+    _LOG.warning("%s was edited by %s: put right", child.name, ", ".join(editors))

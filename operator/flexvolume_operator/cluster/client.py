@@ -8,9 +8,9 @@ import asyncio
 import copy
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -23,7 +23,9 @@ from flexvolume_operator import __version__, metrics
 
 Json = dict[str, Any]
 
+JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 
 # 403 too: an API server that has just started does not know yet who may do what (measured).
@@ -65,6 +67,10 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
     return configuration
 
 
+def _text(file: str | None) -> str:
+    return Path(file).read_text() if file else ""
+
+
 def _proxy(server: str) -> str | None:
     """The proxy that the environment names for the API server, as kubectl would use it."""
     url = urlsplit(server)
@@ -76,15 +82,16 @@ class _Request:
     method: str
     path: str
     query: Mapping[str, str]
-    body: Mapping[str, Any] | None = None
-    content_type: str = "application/json"
+    body: Mapping[str, Any] | Sequence[Json] | None = None
+    content_type: str = JSON
+    accept: str = JSON
 
 
 class Client:
     """Requests to one API server.
 
-    `before_write` is called before each request that changes something, when there is a connection
-    for it: to get one takes time, and a process may have been frozen in that time. It raises when
+    `before_write` is called when the body of a request that changes something is about to be sent:
+    to get that far takes time, in which a process may have been frozen. It does not return when
     this process may no longer write (the Lease ran out).
     """
 
@@ -94,15 +101,17 @@ class Client:
         self._api = ApiClient(own)
         self._api.user_agent = f"flexvolume-operator/{__version__}"
         self._writes = asyncio.Semaphore(_CONCURRENT_WRITES)
+        # The cluster's certificate authority, as PEM; empty: the system's.
+        self.authority = _text(configuration.ssl_ca_cert)
         self.before_write: Callable[[], None] = lambda: None
 
     async def close(self) -> None:
         """Close all connections."""
         await self._api.close()
 
-    async def get(self, path: str, **query: str) -> bytes:
-        """The body of a GET."""
-        return await self._answered(_Request("GET", path, query))
+    async def get(self, path: str, *, accept: str = JSON, **query: str) -> bytes:
+        """The body of a GET; `accept` is the form in which it is wanted."""
+        return await self._answered(_Request("GET", path, query, accept=accept))
 
     async def get_object(self, path: str) -> Json | None:
         """One object, or None when it does not exist."""
@@ -126,6 +135,12 @@ class Client:
             _Request("PATCH", path, {"fieldManager": manager}, body, MERGE_PATCH)
         )
 
+    async def patch_json(self, path: str, steps: Sequence[Json], *, manager: str) -> Json:
+        """JSON patch (RFC 6902); a test that does not hold is an ApiError 422."""
+        return await self._write(
+            _Request("PATCH", path, {"fieldManager": manager}, steps, JSON_PATCH)
+        )
+
     async def replace(self, path: str, body: Mapping[str, Any], *, manager: str) -> Json:
         """PUT; the body carries the resourceVersion it replaces."""
         return await self._write(_Request("PUT", path, {"fieldManager": manager}, body))
@@ -145,11 +160,12 @@ class Client:
             if error.status not in {404, 409}:
                 raise
 
-    async def watch(self, path: str, **query: str) -> AsyncIterator[bytes]:
+    async def watch(self, path: str, *, accept: str = JSON, **query: str) -> AsyncIterator[bytes]:
         """Lines of a watch, each one event as JSON; ends when the server or the network does."""
         seconds = str(random.randint(240, 300))  # noqa: S311  spreads reconnects, no secret
         query |= {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": seconds}
-        response = await self._send(_Request("GET", path, query), _WATCH_TIMEOUT)
+        request = _Request("GET", path, query, accept=accept)
+        response = await self._send(request, _WATCH_TIMEOUT)
         try:
             # Not readline(): it gives up on lines longer than its buffer.
             rest = b""
@@ -164,23 +180,14 @@ class Client:
             response.close()
 
     def _tracing(self) -> aiohttp.TraceConfig:
-        """Has aiohttp call `before_write` at the last moment."""
+        """Has aiohttp call `before_write` at the last moment: only writes have a body."""
 
-        async def began(
-            _: aiohttp.ClientSession, its: SimpleNamespace, request: aiohttp.TraceRequestStartParams
-        ) -> None:
-            its.writes = request.method != "GET"
-
-        async def connected(
-            _: aiohttp.ClientSession, its: SimpleNamespace, _params: object
-        ) -> None:
-            if its.writes:
-                self.before_write()
+        async def sending(*_: object) -> None:
+            self.before_write()
 
         tracing = aiohttp.TraceConfig()
-        tracing.on_request_start.append(began)
-        tracing.on_connection_create_end.append(connected)
-        tracing.on_connection_reuseconn.append(connected)
+        # A connection is had sooner, but the body is sent some turns of the loop later.
+        tracing.on_request_chunk_sent.append(sending)
         return tracing
 
     async def _write(self, request: _Request) -> Json:
@@ -212,7 +219,11 @@ class Client:
         url = f"{self._api.configuration.host}{request.path}"
         if request.query:
             url += "?" + urlencode(request.query)
-        headers = {**self._api.default_headers, "Content-Type": request.content_type}
+        headers = {
+            **self._api.default_headers,
+            "Content-Type": request.content_type,
+            "Accept": request.accept,
+        }
         verb = "WATCH" if "watch" in request.query else request.method
         try:
             await self._api.update_params_for_auth(

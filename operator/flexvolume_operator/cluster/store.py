@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-from flexvolume_operator.cluster.client import ApiError, Client, Json
-from flexvolume_operator.model.wire import Codec, WatchEvent
+from flexvolume_operator.cluster.client import JSON, ApiError, Client, Json
+from flexvolume_operator.model.codec import Codec, WatchEvent
 
 
 class Named(Protocol):
@@ -28,6 +28,10 @@ class Named(Protocol):
 Item = TypeVar("Item", bound=Named)
 
 _PAGE: Final = "500"
+_METADATA: Final = (
+    f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+    f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+)
 _SHORT: Final = 5.0
 _LOG: Final = logging.getLogger(__name__)
 
@@ -37,11 +41,12 @@ class _Expired(Exception):
 
 
 class Store(Generic[Item]):
-    """All objects at `path` that match `selector`, by name.
+    """All objects at `path` that match `selector` and `fields`, by name.
 
     `changed(old, new)` is called in the event loop for each difference: old None = it appeared,
     new None = it is gone. Values that decode equal (heartbeats) are no difference. It must not
-    raise. `synced` is set once the first LIST is complete.
+    raise. `synced` is set once the first LIST is complete. `metadata_only`: the API server is to
+    keep everything but the objects' metadata to itself.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class Store(Generic[Item]):
         changed: Callable[[Item | None, Item | None], None],
         *,
         selector: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> None:
         self.items: dict[str, Item] = {}
         self.synced = asyncio.Event()
@@ -59,7 +66,9 @@ class Store(Generic[Item]):
         self._path = path
         self._codec = codec
         self._changed = changed
-        self._query = {"labelSelector": selector} if selector else {}
+        self._of_list, self._of_watch = _METADATA if metadata_only else (JSON, JSON)
+        query = {"labelSelector": selector, "fieldSelector": fields}
+        self._query = {key: value for key, value in query.items() if value}
         self._heard = time.monotonic()
 
     def silence(self) -> float:
@@ -90,7 +99,8 @@ class Store(Generic[Item]):
         while True:
             query = self._query | {"limit": _PAGE} | ({"continue": token} if token else {})
             try:
-                page = self._codec.page(await self._client.get(self._path, **query))
+                body = await self._client.get(self._path, accept=self._of_list, **query)
+                page = self._codec.page(body)
             except ApiError as error:
                 if error.status == 410:
                     raise _Expired from error
@@ -109,7 +119,9 @@ class Store(Generic[Item]):
 
     async def _watch(self, version: str) -> str:
         """Follow changes until the watch ends; the resourceVersion reached."""
-        lines = self._client.watch(self._path, **self._query, resourceVersion=version)
+        lines = self._client.watch(
+            self._path, accept=self._of_watch, **self._query, resourceVersion=version
+        )
         try:
             async for line in lines:
                 self._heard = time.monotonic()

@@ -5,15 +5,13 @@ defaults, because `render -f FILE` reads files that no API server has seen.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
@@ -22,33 +20,31 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from flexvolume_operator.model import names
+from flexvolume_operator.model.fields import SUBDOMAIN, Model, matching
+from flexvolume_operator.model.install import (
+    Install,
+    InstallFile,
+    Reference,
+    Requirements,
+    Verify,
+)
 
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
+DriverName = Annotated[
+    str,
+    matching(
+        re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"),
+        "must be 1 to 63 of A-Z a-z 0-9 . _ - and begin and end with a letter or digit",
+    ),
+]
 
 
 def _vendor(value: str) -> str:
-    if len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
+    if len(value) > 253 or not SUBDOMAIN.fullmatch(value):
         raise ValueError("must be a DNS-1123 subdomain in lower case, for example example.com")
     if value == "kubernetes.io" or value.endswith(".kubernetes.io"):
         raise ValueError("kubernetes.io is reserved for Kubernetes itself; use your own domain")
-    return value
-
-
-def _driver(value: str) -> str:
-    if not _LABEL_NAME.fullmatch(value):
-        raise ValueError(
-            "must be 1 to 63 of A-Z a-z 0-9 . _ - and begin and end with a letter or digit"
-        )
-    return value
-
-
-def _source(value: str) -> str:
-    if value and (not value.startswith("/") or _CONTROL.search(value)):
-        raise ValueError("must be an absolute path in the image, without control characters")
     return value
 
 
@@ -69,41 +65,23 @@ def _quantity(value: object) -> object:
     return str(value) if is_number else value
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True
-    )
-
-    def wire(self) -> dict[str, Any]:
-        """The value as Kubernetes writes it, without what was left out."""
-        return self.model_dump(by_alias=True, exclude_none=True)
-
-
 Quantities = dict[str, Annotated[str, BeforeValidator(_quantity)]]
 
 
-class LocalObjectReference(_Model):
+class LocalObjectReference(Model):
     """Name of a Secret in the installer namespace."""
 
     name: Annotated[str, Field(min_length=1)]
 
 
-class Install(_Model):
-    """How the driver comes out of its image."""
+class ControllerManagerSpec(Model):
+    """Whether and where the driver is installed for kube-controller-manager, too."""
 
-    method: Literal["Copy"] = "Copy"
-    source: Annotated[str, AfterValidator(_source)] = ""
-
-
-class Verify(_Model):
-    """How the driver is asked to prove itself before the kubelet can see it."""
-
-    policy: Literal["Enforce", "Skip"] = "Enforce"
-    context: Literal["Host"] = "Host"
-    timeout_seconds: Annotated[StrictInt, Field(ge=1, le=300)] = 30
+    policy: Literal["Auto", "Always", "Never"] = "Auto"
+    plugin_dir: Annotated[str, AfterValidator(_plugin_dir)] = ""
 
 
-class Requirement(_Model):
+class Requirement(Model):
     """One node selector requirement; `operator` is In, NotIn, Exists, DoesNotExist, Gt or Lt."""
 
     key: str
@@ -111,27 +89,27 @@ class Requirement(_Model):
     values: list[str] | None = None
 
 
-class NodeSelectorTerm(_Model):
+class NodeSelectorTerm(Model):
     """Requirements that must all hold; a term without any matches no node."""
 
     match_expressions: list[Requirement] | None = None
     match_fields: list[Requirement] | None = None
 
 
-class NodeSelector(_Model):
+class NodeSelector(Model):
     """Terms of which one must hold."""
 
     node_selector_terms: list[NodeSelectorTerm]
 
 
-class NodeAffinity(_Model):
+class NodeAffinity(Model):
     """Node affinity; what is only preferred does not matter to a DaemonSet and passes through."""
 
     required_during_scheduling_ignored_during_execution: NodeSelector | None = None
     preferred_during_scheduling_ignored_during_execution: list[dict[str, Any]] | None = None
 
 
-class Affinity(_Model):
+class Affinity(Model):
     """Pod affinities are the scheduler's business and pass through as they are."""
 
     node_affinity: NodeAffinity | None = None
@@ -139,7 +117,7 @@ class Affinity(_Model):
     pod_anti_affinity: dict[str, Any] | None = None
 
 
-class Toleration(_Model):
+class Toleration(Model):
     """As in a pod; an empty operator means Equal, an empty effect means all."""
 
     key: str | None = None
@@ -149,7 +127,7 @@ class Toleration(_Model):
     toleration_seconds: StrictInt | None = None
 
 
-class Placement(_Model):
+class Placement(Model):
     """Which nodes get the driver."""
 
     node_selector: dict[str, str] = {}
@@ -158,14 +136,14 @@ class Placement(_Model):
     priority_class_name: str = "system-node-critical"
 
 
-class PodMetadata(_Model):
+class PodMetadata(Model):
     """Extra labels and annotations for the installer pods."""
 
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
 
-class SELinuxOptions(_Model):
+class SELinuxOptions(Model):
     """As in a pod; without the type spc_t an SELinux host denies the write."""
 
     level: str | None = None
@@ -174,36 +152,40 @@ class SELinuxOptions(_Model):
     user: str | None = None
 
 
-class PodSecurity(_Model):
+class PodSecurity(Model):
     """What a platform may need changed in the pods' security context."""
 
     se_linux_options: SELinuxOptions = SELinuxOptions(type="spc_t")
 
 
-class ResourceRequirements(_Model):
+class ResourceRequirements(Model):
     """As in a container, without claims."""
 
     requests: Quantities = {}
     limits: Quantities = {}
 
 
-class Resources(_Model):
+class Resources(Model):
     """Resources per container; an empty one means the operator's small defaults."""
 
     install: ResourceRequirements = ResourceRequirements()
     guard: ResourceRequirements = ResourceRequirements()
 
 
-class FlexDriverSpec(_Model):
+class FlexDriverSpec(Model):
     """The spec of a FlexDriver with every default filled in."""
 
     vendor: Annotated[str, AfterValidator(_vendor)]
-    driver: Annotated[str, AfterValidator(_driver)]
+    driver: DriverName
     image: Annotated[str, AfterValidator(_image)]
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: list[LocalObjectReference] = []
     install: Install = Install()
+    adoption_policy: Literal["IfIdentical", "Always", "Never"] = "IfIdentical"
+    dry_run: StrictBool = False
+    requirements: Requirements = Requirements()
     plugin_dir: Annotated[str, AfterValidator(_plugin_dir)] = ""
+    controller_manager: ControllerManagerSpec = ControllerManagerSpec()
     verify: Verify = Verify()
     placement: Placement = Placement()
     pod_metadata: PodMetadata = PodMetadata()
@@ -213,8 +195,16 @@ class FlexDriverSpec(_Model):
 
     @property
     def source(self) -> str:
-        """The file inside the image; by default the driver's own name in its root."""
+        """Where install finds the driver; by default by its own name in the image's root."""
+        if self.install.method == "Entrypoint":
+            return f"{names.FLEXMNT}/{self.vendor}~{self.driver}/{self.driver}"
         return self.install.source or f"/{self.driver}"
+
+    @property
+    def references(self) -> dict[str, Reference]:
+        """The keys of ConfigMaps and Secrets that its files are of, by the field that says so."""
+        found = (_reference(number, file) for number, file in enumerate(self.install.files))
+        return dict(pair for pair in found if pair is not None)
 
     @property
     def driver_name(self) -> str:
@@ -261,6 +251,11 @@ class FlexDriver:
         """See FlexDriverSpec.driver_name."""
         return self.spec.driver_name
 
+    @property
+    def force(self) -> bool:
+        """Whether its directory is insisted on where the kubelet has another one."""
+        return names.ANNOTATION_FORCE_PLUGIN_DIR in self.metadata.annotations
+
 
 class InvalidFlexDriver(ValueError):
     """A FlexDriver that cannot be meant: which field, what it says, what is right."""
@@ -297,7 +292,63 @@ def parse_flexdriver(body: Mapping[str, Any]) -> FlexDriver:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InvalidFlexDriver(_path(first["loc"]), first["input"], _right(first["msg"])) from None
+    for field, value, right in _contradictions(spec):
+        raise InvalidFlexDriver(f"spec.{field}", value, right)
     return FlexDriver(metadata, spec)
+
+
+def _reference(number: int, file: InstallFile) -> tuple[str, Reference] | None:
+    reference = file.reference
+    if reference is None:
+        return None
+    kind = "configMapKeyRef" if reference.kind == "ConfigMap" else "secretKeyRef"
+    return f"spec.install.files[{number}].{kind}", reference
+
+
+def _contradictions(spec: FlexDriverSpec) -> Iterator[tuple[str, object, str]]:
+    """Values that are right by themselves and not together: field, value, what is right."""
+    yield from _of_install(spec)
+    if spec.verify.policy == "Skip":
+        yield from _of_skip(spec)
+
+
+def _of_install(spec: FlexDriverSpec) -> Iterator[tuple[str, object, str]]:
+    install, seen = spec.install, {spec.driver}
+    entrypoint = install.method == "Entrypoint"
+    if entrypoint and install.source is not None:
+        yield "install.source", install.source, _NO_SOURCE
+    for number, file in enumerate(install.files):
+        field = f"install.files[{number}]"
+        if file.path in seen:
+            yield f"{field}.path", file.path, _ANOTHER_NAME
+        if entrypoint and file.image is not None:
+            yield f"{field}.image", file.image.path, _NOT_WITH_ENTRYPOINT
+        seen.add(file.path)
+
+
+def _of_skip(spec: FlexDriverSpec) -> Iterator[tuple[str, object, str]]:
+    if spec.dry_run:
+        yield "dryRun", True, f"must be false {_WITH_SKIP}"
+    if spec.adoption_policy == "Always":
+        yield "adoptionPolicy", "Always", f"must be IfIdentical or Never {_WITH_SKIP}"
+    for name in ("commands", "kernel_modules", "paths"):
+        if value := getattr(spec.requirements, name):
+            yield f"requirements.{to_camel(name)}", value, f"must be empty {_WITH_SKIP}"
+
+
+_ANOTHER_NAME = "must be another name than the driver's own and those of the other files"
+_NOT_WITH_ENTRYPOINT = (
+    "is a source for method Copy only: with Entrypoint take files from a configMapKeyRef or a "
+    "secretKeyRef"
+)
+_NO_SOURCE = (
+    "must be left out with method Entrypoint: there the image itself copies its driver to "
+    "/flexmnt/<vendor>~<driver>/<driver>"
+)
+_WITH_SKIP = (
+    "with verify.policy Skip, as only the plugin directory of the node is visible then; use "
+    "Enforce or Warn"
+)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

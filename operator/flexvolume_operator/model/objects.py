@@ -16,7 +16,10 @@ class Taint(Struct, frozen=True, gc=False):
 
 
 class Node(Struct, frozen=True):
-    """A node; equal values mean that nothing changed that matters here."""
+    """A node; equal values mean that nothing changed that matters here.
+
+    `silent`: its kubelet has ceased to report.
+    """
 
     name: str
     uid: str = ""
@@ -24,9 +27,13 @@ class Node(Struct, frozen=True):
     taints: tuple[Taint, ...] = ()
     ready: bool = False
     ready_reason: str = ""
+    silent: bool = False
     boot_id: str = ""
     kubelet_version: str = ""
     operating_system: str = ""
+    os_image: str = ""
+    address: str = ""
+    kubelet_port: int = 0
 
 
 class Waiting(Struct, frozen=True, gc=False):
@@ -68,7 +75,9 @@ class Pod(Struct, frozen=True, gc=False):
     """An installer pod; times in epoch seconds, 0.0 where there is none yet.
 
     `node` is the node it is meant for, also before it is bound. `deleted` is when its grace ends,
-    `sandbox_since` when its sandbox was made or lost, which a reboot does to it.
+    `sandbox_since` when its sandbox was made or lost, which a reboot does to it. `granted` is since
+    when it may replace a foreign driver. `entrypoint`: its first container, here in the place of
+    `tools`, is an image that copies its driver by itself and goes on running.
     """
 
     name: str
@@ -76,6 +85,7 @@ class Pod(Struct, frozen=True, gc=False):
     uid: str = ""
     node: str = ""
     flexdriver: str = ""
+    role: str = ""
     directory: str = ""
     revision: str = ""
     template: str = ""
@@ -90,13 +100,19 @@ class Pod(Struct, frozen=True, gc=False):
     scheduling_since: float = 0.0
     started: float = 0.0
     sandbox_since: float = 0.0
+    granted: float = 0.0
+    entrypoint: bool = False
     tools: Container = Container()
     install: Container = Container()
     guard: Container = Container()
 
 
 class DaemonSet(Struct, frozen=True):
-    """A child of ours: is it the one asked for, and has its controller seen it."""
+    """A child of ours: is it the one asked for, and has its controller seen it.
+
+    `editors` are the field managers, ourselves among them, that own parts of its spec by anything
+    else than our applies.
+    """
 
     name: str
     uid: str = ""
@@ -107,6 +123,7 @@ class DaemonSet(Struct, frozen=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_uids: tuple[str, ...] = ()
+    editors: tuple[str, ...] = ()
     deleting: bool = False
 
     @property

@@ -8,6 +8,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from flexvolume_operator.model.directory import Seen
+
 VERSION = 1
 
 
@@ -28,12 +30,35 @@ class Serving(Struct, frozen=True, gc=False, omit_defaults=True):
     sha256: str = ""
 
 
+class Caution(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Something that will hurt though the driver is installed."""
+
+    reason: str
+    message: str = ""
+
+
+class Foreign(Struct, frozen=True, gc=False):
+    """A driver on the node that is not ours; `init` is why its init fails, or Success."""
+
+    name: str
+    sha256: str = ""
+    init: str = ""
+
+
 class Report(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """One report. `repairs` counts from the start of the pod; `last_repair` is RFC 3339."""
+    """One report. `repairs` counts from the start of the pod; `last_repair` is RFC 3339.
+
+    `waits` says that it would replace a foreign driver and waits for its turn; `foreign` lists, in
+    a dry run, drivers on the node that no record of ours vouches for, as far as there was room;
+    `pods` are the uids of pods that have volumes of the driver mounted.
+
+    `kubelet` and `controller_manager` are what was seen of these processes on the node, with no
+    path for one that was not seen; `interpreter` is what the driver's file needs to run.
+    """
 
     v: Literal[1]
-    component: Literal["install", "guard"]
-    result: Literal["Installed", "Failed"]
+    component: Literal["install", "guard", "remove"]
+    result: Literal["Installed", "WouldInstall", "Removed", "Failed"]
     reason: str = ""
     message: str = ""
     revision: str = ""
@@ -44,6 +69,14 @@ class Report(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     serving: Serving = Serving()
     owner: str = ""
     boot_id: str = msgspec.field(default="", name="bootID")
+    kubelet: Seen = Seen()
+    controller_manager: Seen = Seen()
+    interpreter: str = ""
+    warnings: tuple[Caution, ...] = ()
+    waits: bool = False
+    foreign: tuple[Foreign, ...] = ()
+    foreign_count: int = 0
+    pods: tuple[str, ...] = ()
     repairs: int = 0
     last_repair: str = ""
 

@@ -9,6 +9,7 @@ from enum import Enum
 from msgspec import Struct
 
 from flexvolume_operator.model import names
+from flexvolume_operator.model.directory import Aim
 from flexvolume_operator.model.flexdriver import FlexDriver
 from flexvolume_operator.model.flexnode import Install, State
 from flexvolume_operator.model.names import Role
@@ -18,13 +19,15 @@ from flexvolume_operator.model.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one DaemonSet is to bring about on its nodes.
+    """What one DaemonSet (`child`) is to bring about on its nodes.
 
-    `path` is the driver's executable, `namespace` that of the installer pods.
+    `path` is the driver's executable, `namespace` that of the installer pods. Of a node whose
+    directory is not known yet, child, directory, path and hashes are empty.
     """
 
     flexdriver: str
     role: Role
+    child: str
     vendor: str
     driver: str
     plugin_dir: str
@@ -36,27 +39,30 @@ class Target:
     namespace: str
     suspended: bool = False
     deleting: bool = False
+    dry_run: bool = False
 
 
 def target(
     flexdriver: FlexDriver,
+    role: Role,
     plugin_dir: str,
     *,
     revision: str,
-    template: str,
-    template_hash: str,
     namespace: str,
-    role: Role = names.KUBELET,
+    child: str = "",
+    template: str = "",
+    template_hash: str = "",
 ) -> Target:
     """The target of a FlexDriver in one directory, with the hashes of its rendered DaemonSet."""
     spec = flexdriver.spec
     return Target(
         flexdriver=flexdriver.name,
         role=role,
+        child=child,
         vendor=spec.vendor,
         driver=spec.driver,
         plugin_dir=plugin_dir,
-        path=names.driver_path(plugin_dir, spec.vendor, spec.driver),
+        path=names.driver_path(plugin_dir, spec.vendor, spec.driver) if plugin_dir else "",
         revision=revision,
         template=template,
         template_hash=template_hash,
@@ -64,6 +70,7 @@ def target(
         namespace=namespace,
         suspended=spec.suspend,
         deleting=flexdriver.metadata.deleting,
+        dry_run=spec.dry_run,
     )
 
 
@@ -73,6 +80,9 @@ class Match:
 
     matched: bool
     unsupported: Reason | None = None
+
+
+_NO_AIM = Aim()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,7 @@ class Sight:
     pod: Pod | None
     previous: Install | None
     now: float
+    aim: Aim = _NO_AIM
     missing_since: float = 0.0
     rejected: str = ""
     warning: str = ""
@@ -103,20 +114,24 @@ class Needs(Enum):
 
 
 class Verdict(Struct, frozen=True):
-    """What is true of one node for one target.
+    """What is true of one node for one target, in a directory that is known or not (`aim`).
 
     `install` is the entry for its FlexNode. `settled`: it rests on what the present pod has said,
     not on what was true before it. `recheck_at`: epoch seconds at which time alone may change it.
-    `row` names the row of the decision table that hit. `node_uid`: of two nodes with one name, one
-    after the other, neither is judged by what was true of the other.
+    `waits`: for its turn to replace a foreign driver. `row` names the row of the decision table
+    that hit. `node_uid`: of two nodes with one name, one after the other, neither is judged by what
+    was true of the other.
     """
 
+    target: Target
+    aim: Aim
     install: Install
     row: str
     node_ready: bool
     node_uid: str = ""
     pod: Pod | None = None
     settled: bool = False
+    waits: bool = False
     recheck_at: float | None = None
     needs: Needs = Needs.NOTHING
 
@@ -124,3 +139,11 @@ class Verdict(Struct, frozen=True):
     def state(self) -> State:
         """The entry's state."""
         return self.install.state
+
+    @property
+    def updated(self) -> bool:
+        """The node has what is wanted; between two pods it counts by its state alone."""
+        if self.pod is None:
+            wanted = State.WOULD_INSTALL if self.target.dry_run else State.INSTALLED
+            return self.state is wanted
+        return self.pod.template == self.target.template

@@ -4,16 +4,15 @@ A Node is 14 KB of JSON. Only the fields declared here are decoded, and strings 
 object to object (label keys, versions, revisions, images) are kept once.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from sys import intern
-from typing import Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from flexvolume_operator.model import names
+from flexvolume_operator.model.codec import Codec
 from flexvolume_operator.model.objects import (
     Container,
     ContainerState,
@@ -25,89 +24,11 @@ from flexvolume_operator.model.objects import (
     Terminated,
     Waiting,
 )
-from flexvolume_operator.model.times import epoch
-
-T = TypeVar("T")
-
-
-class Page(Struct, Generic[T]):
-    """One page of a LIST; `continue_token` is empty on the last one."""
-
-    items: list[T]
-    resource_version: str
-    continue_token: str
-
-
-class WatchEvent(Struct, Generic[T]):
-    """One line of a watch.
-
-    `type` is ADDED, MODIFIED, DELETED, BOOKMARK or ERROR; `object` is None for the last two, `code`
-    and `message` are those of the Status for ERROR (410: the resourceVersion is too old).
-    """
-
-    type: str
-    resource_version: str
-    object: T | None = None
-    code: int = 0
-    message: str = ""
+from flexvolume_operator.model.times import epoch, parse
 
 
 class _Wire(Struct, frozen=True, gc=False, rename="camel"):
     """Base of what is decoded and at once turned into a value."""
-
-
-class _ListMeta(_Wire, frozen=True):
-    resource_version: str = ""
-    continue_token: str = msgspec.field(default="", name="continue")
-
-
-class _RawList(_Wire, frozen=True):
-    metadata: _ListMeta
-    items: list[Raw] | None = None
-
-
-class _RawEvent(_Wire, frozen=True):
-    type: str
-    object: Raw
-
-
-class _Envelope(_Wire, frozen=True):
-    metadata: _ListMeta = _ListMeta()
-    code: int = 0
-    message: str = ""
-
-
-_LIST = msgspec.json.Decoder(_RawList)
-_EVENT = msgspec.json.Decoder(_RawEvent)
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
-
-
-class Codec(Generic[T]):
-    """Reads one kind from the wire; every method raises msgspec.ValidationError or DecodeError."""
-
-    def __init__(self, wire: Any, value: Callable[[Any], T]) -> None:
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(wire)
-        self._value = value
-
-    def one(self, data: bytes | Raw) -> T:
-        """One object, as GET and PATCH answer it."""
-        return self._value(self._decoder.decode(data))
-
-    def page(self, data: bytes) -> Page[T]:
-        """One page of a LIST."""
-        raw = _LIST.decode(data)
-        items = [self._value(self._decoder.decode(item)) for item in raw.items or ()]
-        return Page(items, raw.metadata.resource_version, raw.metadata.continue_token)
-
-    def event(self, line: bytes | str) -> WatchEvent[T]:
-        """One line of a watch."""
-        raw = _EVENT.decode(line)
-        envelope = _ENVELOPE.decode(raw.object)
-        version = envelope.metadata.resource_version
-        if raw.type == "ERROR":
-            return WatchEvent(raw.type, version, None, envelope.code, envelope.message)
-        value = None if raw.type == "BOOKMARK" else self.one(raw.object)
-        return WatchEvent(raw.type, version, value)
 
 
 class _Meta(_Wire, frozen=True):
@@ -150,10 +71,26 @@ class _NodeInfo(_Wire, frozen=True):
     boot_id: str = msgspec.field(default="", name="bootID")
     kubelet_version: str = ""
     operating_system: str = ""
+    os_image: str = ""
+
+
+class _Address(_Wire, frozen=True):
+    type: str = ""
+    address: str = ""
+
+
+class _Endpoint(_Wire, frozen=True):
+    port: int = msgspec.field(default=0, name="Port")
+
+
+class _Endpoints(_Wire, frozen=True):
+    kubelet_endpoint: _Endpoint = _Endpoint()
 
 
 class _NodeStatus(_Wire, frozen=True):
     conditions: list[_Condition] = []
+    addresses: list[_Address] = []
+    daemon_endpoints: _Endpoints = _Endpoints()
     node_info: _NodeInfo = _NodeInfo()
 
 
@@ -176,16 +113,31 @@ def _node(wire: _WireNode) -> Node:
         uid=meta.uid,
         labels={intern(key): intern(value) for key, value in meta.labels.items()},
         taints=tuple(_taint(t.key, t.value, t.effect) for t in wire.spec.taints),
-        ready=ready is not None and ready.status == "True",
-        ready_reason=intern(ready.reason) if ready is not None else "",
+        ready=ready.status == "True",
+        ready_reason=intern(ready.reason),
+        silent=ready.status == "Unknown",
         boot_id=intern(info.boot_id),
         kubelet_version=intern(info.kubelet_version),
         operating_system=intern(info.operating_system),
+        os_image=intern(info.os_image),
+        address=_reachable(wire.status.addresses),
+        kubelet_port=wire.status.daemon_endpoints.kubelet_endpoint.port or _KUBELET_PORT,
     )
 
 
-def _condition(conditions: list[_Condition], kind: str) -> _Condition | None:
-    return next((c for c in conditions if c.type == kind), None)
+_KUBELET_PORT = 10250
+# As the API server itself prefers them, but for names, which need not resolve in a pod.
+_PREFERRED = ("InternalIP", "ExternalIP", "Hostname")
+
+
+def _reachable(addresses: list[_Address]) -> str:
+    """The address on which to ask a kubelet."""
+    known = {found.type: found.address for found in reversed(addresses)}
+    return next((known[kind] for kind in _PREFERRED if known.get(kind)), "")
+
+
+def _condition(conditions: list[_Condition], kind: str) -> _Condition:
+    return next((c for c in conditions if c.type == kind), _Condition(kind))
 
 
 class _NodeField(_Wire, frozen=True):
@@ -263,14 +215,15 @@ def _pod(wire: _WirePod) -> Pod:
     containers = {
         c.name: _container(c) for c in status.init_container_statuses + status.container_statuses
     }
-    scheduled = _condition(status.conditions, "PodScheduled") or _Condition("PodScheduled")
-    sandbox = _condition(status.conditions, _SANDBOX) or _Condition(_SANDBOX)
+    scheduled = _condition(status.conditions, "PodScheduled")
+    sandbox = _condition(status.conditions, _SANDBOX)
     return Pod(
         name=meta.name,
         namespace=intern(meta.namespace),
         uid=meta.uid,
         node=intern(wire.spec.node_name or _meant_for(wire.spec.affinity)),
         flexdriver=intern(label(names.LABEL_DRIVER, "")),
+        role=intern(label(names.LABEL_ROLE, "")),
         directory=intern(label(names.LABEL_DIRECTORY, "")),
         revision=intern(label(names.LABEL_REVISION, "")),
         template=intern(label(names.LABEL_TEMPLATE, "")),
@@ -285,14 +238,25 @@ def _pod(wire: _WirePod) -> Pod:
         scheduling_since=epoch(scheduled.last_transition_time),
         started=epoch(status.start_time),
         sandbox_since=epoch(sandbox.last_transition_time),
-        tools=containers.get("tools", _NO_CONTAINER),
+        granted=_granted(meta),
+        entrypoint=_ENTRYPOINT in containers,
+        tools=containers.get("tools") or containers.get(_ENTRYPOINT, _NO_CONTAINER),
         install=containers.get("install", _NO_CONTAINER),
         guard=containers.get("guard", _NO_CONTAINER),
     )
 
 
 _NO_CONTAINER = Container()
+_ENTRYPOINT = "entrypoint"
 _SANDBOX = "PodReadyToStartContainers"
+
+
+def _granted(meta: _Meta) -> float:
+    """Since when the pod may replace a foreign driver; by hand it may be told without a time."""
+    if meta.annotations.get(names.ANNOTATION_ADOPT) != "true":
+        return 0.0
+    since = parse(meta.annotations.get(names.ANNOTATION_ADOPT_SINCE, ""))
+    return since or epoch(meta.creation_timestamp)
 
 
 def _meant_for(affinity: _Affinity) -> str:
@@ -330,8 +294,20 @@ class _OwnerReference(_Wire, frozen=True):
     uid: str = ""
 
 
+class _OwnedFields(_Wire, frozen=True):
+    spec: object = msgspec.field(default=None, name="f:spec")
+
+
+class _ManagedFields(_Wire, frozen=True):
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fields_v1: _OwnedFields = _OwnedFields()
+
+
 class _DaemonSetMeta(_Meta, frozen=True):
     owner_references: list[_OwnerReference] = []
+    managed_fields: list[_ManagedFields] = []
 
 
 class _DaemonSetStatus(_Wire, frozen=True):
@@ -355,8 +331,15 @@ def _daemonset(wire: _WireDaemonSet) -> DaemonSet:
         labels=meta.labels,
         annotations=meta.annotations,
         owner_uids=tuple(o.uid for o in meta.owner_references),
+        editors=tuple(sorted({m.manager for m in meta.managed_fields if _edits(m)})),
         deleting=meta.deletion_timestamp is not None,
     )
+
+
+def _edits(fields: _ManagedFields) -> bool:
+    """Whether it tells of a part of the spec that does not come from an apply of ours."""
+    applied = fields.manager == names.FIELD_MANAGER and fields.operation == "Apply"
+    return fields.fields_v1.spec is not None and not (applied or fields.subresource)
 
 
 NODES: Codec[Node] = Codec(_WireNode, _node)

@@ -1,0 +1,28 @@
+"""Reads from the wire that an object is there and whether it has changed, and nothing of it."""
+
+from msgspec import Struct
+
+from flexvolume_operator.model.codec import Codec
+
+
+class Version(Struct, frozen=True, gc=False):
+    """An object by its name; another `version` may be another content."""
+
+    name: str
+    version: str = ""
+
+
+class _Meta(Struct, frozen=True, gc=False, rename="camel"):
+    name: str = ""
+    resource_version: str = ""
+
+
+class _Wire(Struct, frozen=True, gc=False):
+    metadata: _Meta = _Meta()
+
+
+def _version(wire: _Wire) -> Version:
+    return Version(wire.metadata.name, wire.metadata.resource_version)
+
+
+VERSIONS: Codec[Version] = Codec(_Wire, _version)
