@@ -3,11 +3,15 @@
 import http.client
 import json
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 
 from testbed.layout import Layout
 from testbed.shell import ClusterError
+
+
+class NotFound(ClusterError):
+    """There is no such object."""
 
 
 class Api:
@@ -16,17 +20,25 @@ class Api:
     def __init__(self, connection: http.client.HTTPSConnection) -> None:
         self._connection = connection
 
-    def request(self, method: str, path: str, body: object = None) -> bytes:
-        """The answer's body; raises ClusterError unless the answer is 2xx. PATCH merges."""
+    def request(self, method: str, path: str, body: object = None, kind: str = "") -> bytes:
+        """The answer's body; PATCH merges, unless `kind` names another content type.
+
+        Raises NotFound for 404, and ClusterError for any other answer that is not 2xx.
+        """
         data = None if body is None else json.dumps(body)
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        kind = kind or ("application/merge-patch+json" if method == "PATCH" else "application/json")
         self._connection.request(method, path, data, {"Content-Type": kind})
         answer = self._connection.getresponse()
         content = answer.read()
         if answer.status >= http.HTTPStatus.MULTIPLE_CHOICES:
             said = content.decode(errors="replace")
-            raise ClusterError(f"{method} {path} was answered {answer.status}: {said}")
+            problem = NotFound if answer.status == http.HTTPStatus.NOT_FOUND else ClusterError
+            raise problem(f"{method} {path} was answered {answer.status}: {said}")
         return content
+
+    def close(self) -> None:
+        """Close the connection; the next request opens it anew."""
+        self._connection.close()
 
     def is_ready(self) -> bool:
         """Whether the server says that it is ready; raises OSError while it does not listen."""
@@ -49,16 +61,20 @@ class Api:
         }
 
 
-@contextmanager
-def connect(layout: Layout) -> Iterator[Api]:
-    """A connection to the cluster's API server, opened with the first request."""
+def connect(layout: Layout, server: str = "") -> closing[Api]:
+    """A client (see `client`) whose connection is closed in the end."""
+    return closing(client(layout, server))
+
+
+def client(layout: Layout, server: str = "") -> Api:
+    """A connection to the cluster's API server, opened with the first request.
+
+    Or to another `server`, HOST:PORT, that believes the cluster's authority: a real kubelet.
+    """
     context = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
     context.load_cert_chain(layout.pki / "admin.crt", layout.pki / "admin.key")
-    connection = http.client.HTTPSConnection(str(layout.api_address), context=context, timeout=30)
-    try:
-        yield Api(connection)
-    finally:
-        connection.close()
+    host = server or str(layout.api_address)
+    return Api(http.client.HTTPSConnection(host, context=context, timeout=30))
 
 
 def _is_ready(status: Mapping[str, object]) -> bool:

@@ -5,14 +5,21 @@ import sys
 
 import click
 
-from testbed import builds, fakes, packages
+from testbed import builds, fakekubelets, fakes, packages, plugindir
 from testbed.cluster import Cluster
 from testbed.controlplane import server
 from testbed.processes import running
 from testbed.shell import ClusterError, say
-from testbed.state import DEFAULT_PLUGIN_DIR, Config
+from testbed.state import Config
 
 named = click.option("--name", default="demo", show_default=True, help="Which cluster.")
+by_way = click.option(
+    "--plugin-dir-by",
+    type=click.Choice(plugindir.WAYS),
+    default="config",
+    show_default=True,
+    help="How a kubelet is told its directory.",
+)
 
 
 class Commands(click.Group):
@@ -41,17 +48,11 @@ def main() -> None:
 @click.option("--nodes", default=1, show_default=True, help="How many real nodes.")
 @click.option(
     "--plugin-dir",
-    default=DEFAULT_PLUGIN_DIR,
+    default=plugindir.DEFAULT,
     show_default=True,
     help="The kubelets' volume plugin directory.",
 )
-@click.option(
-    "--plugin-dir-by",
-    type=click.Choice(["config", "flag"]),
-    default="config",
-    show_default=True,
-    help="How the kubelet learns a directory that is not the default.",
-)
+@by_way
 @click.option(
     "--controller-manager-plugin-dir",
     default="",
@@ -145,9 +146,13 @@ def prepare() -> None:
 @named
 @click.option("--fake", "count", type=click.IntRange(0, 9999), required=True, help="How many.")
 @click.option("--shape", type=click.Choice(fakes.SHAPES), help="How installer pods fail on them.")
-def nodes(name: str, count: int, shape: str | None) -> None:
-    """Have exactly that many fake nodes (of a shape)."""
-    Cluster(name).fake_nodes(count, shape or "")
+@click.option("--pool", default="", help="Have them named fake-POOL-0001 and so on.")
+@click.option(
+    "--port", default=fakekubelets.PORT, show_default=True, help="The port of their kubelets."
+)
+def nodes(name: str, count: int, shape: str | None, pool: str, port: int) -> None:
+    """Have exactly that many fake nodes (of a shape or a pool)."""
+    Cluster(name).fake_nodes(count, shape or "", pool=pool, port=port)
 
 
 @main.command()
@@ -161,6 +166,16 @@ def kubelet(name: str, action: str, node: str) -> None:
         chosen.start_kubelet()
     else:
         chosen.stop_kubelet()
+
+
+@main.command()
+@named
+@by_way
+@click.argument("node")
+@click.argument("plugin_dir")
+def reconfigure(name: str, plugin_dir_by: str, node: str, plugin_dir: str) -> None:
+    """Tell the kubelet of a real node another plugin directory; its pods go on."""
+    Cluster(name).node(node).reconfigure(plugin_dir, plugin_dir_by)
 
 
 @main.command()

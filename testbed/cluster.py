@@ -10,8 +10,10 @@ from testbed import (
     builds,
     cgroups,
     controlplane,
+    fakekubelets,
     fakes,
     images,
+    managerpod,
     network,
     oci,
     packages,
@@ -19,13 +21,15 @@ from testbed import (
     state,
 )
 from testbed.api import connect
+from testbed.controllers import CONTROLLER_MANAGER, SCHEDULER
 from testbed.layout import Layout, state_root
+from testbed.managerpod import ManagerPod
 from testbed.nodeconfig import PAUSE
 from testbed.nodes import Node, Programs
 from testbed.shell import ClusterError, run, say, tail, until
 from testbed.state import Config, Record
 
-CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+CONTROL_PLANE = (*controlplane.API, CONTROLLER_MANAGER, SCHEDULER)
 
 
 class Cluster:
@@ -78,7 +82,10 @@ class Cluster:
         """Whether `up` has reached its end and the control plane runs. Nodes may be off."""
         record = state.load(self.name)
         roles = processes.running(state_root() / self.name)
-        return record is not None and record.complete and all(map(roles.get, CONTROL_PLANE))
+        if record is None or not record.complete:
+            return False
+        elsewhere = {CONTROLLER_MANAGER} if managerpod.exists(record.layout) else set()
+        return all(role in roles or role in elsewhere for role in CONTROL_PLANE)
 
     @property
     def layout(self) -> Layout:
@@ -121,6 +128,39 @@ class Cluster:
         controlplane.wait_for_api(self.layout)
         fakes.touch_pods(self.layout)
 
+    def controller_manager_pod(
+        self,
+        node: str,
+        plugin_dir: str | None,
+        host_path: str | None,
+        image: str,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        """Have the controller-manager run as a static pod of a real node, as kubeadm has it.
+
+        `plugin_dir` is its --flex-volume-plugin-dir; None: it is not told any. `host_path` is the
+        directory of the node that is mounted there (or at the default), None: the container has
+        an empty one of its own. `image` is images.CONTROLLER_MANAGER, which has nothing else in
+        it, or images.CONTROLLER_MANAGER_WITH_SHELL, both loaded if need be, or one that the node
+        has. Returns when the pod is healthy. Called again, it replaces the pod, wherever it is.
+        """
+        chosen = self.node(node)
+        managerpod.prepare(chosen, image)
+        processes.kill(self.layout.state, CONTROLLER_MANAGER)
+        for other in self.nodes:
+            if other.name != node:
+                managerpod.remove(other)
+        managerpod.place(chosen, ManagerPod(plugin_dir, host_path, image, read_only))
+
+    def controller_manager_process(self) -> None:
+        """Have it run as a process of this machine again, as at first."""
+        for node in self.nodes:
+            managerpod.remove(node)
+        if CONTROLLER_MANAGER not in processes.running(self.layout.state):
+            programs = self._programs.kubernetes
+            controlplane.start_controller_manager(self.layout, programs, self._record.config)
+
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl as the administrator and return its output; raises ClusterError."""
         return run([*self.kubectl_command, *arguments], stdin)
@@ -134,9 +174,23 @@ class Cluster:
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda node: node.load(archive), (n for n in self.nodes if n.is_on)))
 
-    def fake_nodes(self, count: int, shape: str = "") -> Sequence[str]:
-        """Have exactly `count` fake nodes of a shape (see testbed.fakes); returns their names."""
-        return fakes.set_count(self.layout, self._programs.kubernetes, count, shape)
+    def fake_nodes(
+        self,
+        count: int,
+        shape: str = "",
+        *,
+        pool: str = "",
+        port: int = fakekubelets.PORT,
+        labels: Mapping[str, str] | None = None,
+    ) -> Sequence[str]:
+        """Have exactly `count` fake nodes of a shape (see testbed.fakes) or a pool; their names.
+
+        A pool is those named fake-POOL-0001 and so on. New ones get these labels and a kubelet at
+        this port of the machine's address; testbed.fakekubelets says what it answers.
+        """
+        kind = fakes.Kind(shape, pool, port, labels or {})
+        grace = self._record.config.node_grace
+        return fakes.set_count(self.layout, self._programs.kubernetes, count, kind, grace)
 
     @staticmethod
     def build_images() -> Mapping[str, Path]:

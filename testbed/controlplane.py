@@ -5,48 +5,23 @@ from pathlib import Path
 
 import yaml
 
-from testbed import processes
+from testbed import controllers, processes
 from testbed.api import connect
 from testbed.certificates import Authority
+from testbed.controllers import CONTROLLER_MANAGER, SCHEDULER, Places
 from testbed.layout import Layout
 from testbed.shell import ClusterError, tail, until
 from testbed.state import Config
 
 CLIENTS = {
     "admin": ("testbed-admin", ("system:masters",)),
-    "kube-controller-manager": ("system:kube-controller-manager", ()),
-    "kube-scheduler": ("system:kube-scheduler", ()),
+    CONTROLLER_MANAGER: (f"system:{CONTROLLER_MANAGER}", ()),
+    SCHEDULER: (f"system:{SCHEDULER}", ()),
     "kwok": ("kwok", ("system:masters",)),
 }
 
 # What is up when the API is.
 API = ("etcd", "kube-apiserver")
-
-# All of them would take 4 s longer to start.
-CONTROLLERS = (
-    "clusterrole-aggregation-controller",
-    "daemonset-controller",
-    "deployment-controller",
-    "disruption-controller",
-    "endpointslice-controller",
-    "ephemeral-volume-controller",
-    "garbage-collector-controller",
-    "job-controller",
-    "namespace-controller",
-    "node-lifecycle-controller",
-    "persistentvolume-attach-detach-controller",
-    "persistentvolume-binder-controller",
-    "persistentvolume-protection-controller",
-    "persistentvolumeclaim-protection-controller",
-    "pod-garbage-collector-controller",
-    "replicaset-controller",
-    "resourcequota-controller",
-    "root-ca-certificate-publisher-controller",
-    "serviceaccount-controller",
-    "serviceaccount-token-controller",
-    "statefulset-controller",
-    "taint-eviction-controller",
-)
 
 # Answers are logged, not arrivals. Reads of the system's own components would be most of the
 # file and tell nothing; requests of ServiceAccounts and people are all there.
@@ -119,12 +94,18 @@ def start_api(layout: Layout, programs: Path, roles: Collection[str] = API) -> N
 
 def start_controllers(layout: Layout, programs: Path, config: Config) -> None:
     """Start controller-manager and scheduler; they need a ready API server."""
+    start_controller_manager(layout, programs, config)
+    _start(layout, programs, SCHEDULER, controllers.scheduler(_places(layout, SCHEDULER)))
+
+
+def start_controller_manager(layout: Layout, programs: Path, config: Config) -> None:
+    """Start the controller-manager as a process of this machine."""
     own = layout.state / "controller-manager-plugins"
     flexvolume_dir = Path(config.controller_manager_plugin_dir or own)
     flexvolume_dir.mkdir(parents=True, exist_ok=True)
-    flags = _controller_manager(layout, flexvolume_dir, config.node_grace)
-    _start(layout, programs, "kube-controller-manager", flags)
-    _start(layout, programs, "kube-scheduler", _component(layout, "kube-scheduler"))
+    places = _places(layout, CONTROLLER_MANAGER)
+    flags = controllers.controller_manager(places, str(flexvolume_dir), config.node_grace)
+    _start(layout, programs, CONTROLLER_MANAGER, flags)
 
 
 def wait_for_api(layout: Layout) -> None:
@@ -198,31 +179,5 @@ def _apiserver(layout: Layout) -> Sequence[str]:
     ]
 
 
-def _controller_manager(layout: Layout, flexvolume_dir: Path, node_grace: int) -> Sequence[str]:
-    pki = layout.pki
-    grace = [f"--node-monitor-grace-period={node_grace}s", "--node-monitor-period=1s"]
-    return [
-        *_component(layout, "kube-controller-manager"),
-        "--use-service-account-credentials=true",
-        f"--service-account-private-key-file={pki}/sa.key",
-        f"--root-ca-file={pki}/ca.crt",
-        f"--cluster-signing-cert-file={pki}/ca.crt",
-        f"--cluster-signing-key-file={pki}/ca.key",
-        f"--flex-volume-plugin-dir={flexvolume_dir}",
-        f"--controllers={','.join(CONTROLLERS)}",
-        "--kube-api-qps=200",
-        "--kube-api-burst=400",
-        *(grace if node_grace else []),
-    ]
-
-
-def _component(layout: Layout, name: str) -> Sequence[str]:
-    own = kubeconfig(layout, name)
-    return [
-        f"--kubeconfig={own}",
-        f"--authentication-kubeconfig={own}",
-        "--authentication-skip-lookup=true",
-        f"--authorization-kubeconfig={own}",
-        f"--bind-address={layout.loopback}",
-        "--leader-elect=false",
-    ]
+def _places(layout: Layout, name: str) -> Places:
+    return Places(str(kubeconfig(layout, name)), str(layout.pki), layout.loopback)

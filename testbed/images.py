@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed import builder, dockerfile, packages, state
+from testbed import builder, builds, controllers, dockerfile, oci, packages, state
 from testbed.layout import cache_root
 from testbed.oci import File, Image, Link
 from testbed.shell import ClusterError, run, say
@@ -19,6 +19,9 @@ ROOT = Path(__file__).parent.parent
 OPERATOR = "localhost/flexvolume-operator:dev"
 INSTALLER = "localhost/flexvolume-installer:dev"
 BUSYBOX = "localhost/busybox:dev"
+CONTROLLER_MANAGER = "localhost/kube-controller-manager:dev"
+CONTROLLER_MANAGER_WITH_SHELL = "localhost/controller-manager-with-shell:dev"
+SHELL = Path("/bin/busybox")
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,11 @@ class Source:
         with builder.storage() as buildah, tempfile.NamedTemporaryFile("w") as file:
             file.write(self._dockerfile())
             file.flush()
-            if self.arguments:
-                builder.ensure_base(buildah)
             how = ["--isolation=chroot", "--network=host", f"--file={file.name}"]
             how += [f"--build-arg={name}={value}" for name, value in self.arguments.items()]
-            how += builder.machine_volumes() if self.arguments else []
+            if builder.BASE in self.arguments.values():
+                builder.ensure_base(buildah)
+                how += builder.machine_volumes()
             name = self.reference
             run([*buildah, "bud", "--quiet", "--layers", *how, f"--tag={name}", str(self.folder)])
             run([*buildah, "push", name, f"docker-archive:{archive}:{name}"])
@@ -74,8 +77,9 @@ def own() -> Sequence[Source]:
 
 
 def example(folder: Path) -> Source:
-    """The driver image of one example, named after its folder."""
-    arguments = {"BASE": builder.BASE} if "ARG BASE" in (folder / "Dockerfile").read_text() else {}
+    """The driver image of one example, named after its folder; its base, if any, is a shell."""
+    based = "ARG BASE" in (folder / "Dockerfile").read_text()
+    arguments = {"BASE": f"oci-archive:{busybox()}"} if based else {}
     return Source(f"localhost/{folder.name}:dev", folder, arguments=arguments)
 
 
@@ -86,19 +90,22 @@ def examples() -> Sequence[Source]:
 
 def busybox() -> Path:
     """The archive of a small image with a shell, for pods of tests and the demo."""
-    program = Path("/bin/busybox")
-    content = program.read_bytes()
 
     def build(archive: Path) -> None:
-        names = run([str(program), "--list"]).split()
-        links = {f"/bin/{name}": Link("busybox") for name in names if name != "busybox"}
-        image = Image(
-            {**links, "/bin/busybox": File(content)},
-            {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]},
-        )
+        image = Image(_shell(), {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]})
         archive.write_bytes(image.archive(BUSYBOX))
 
-    return _cached(BUSYBOX, hashlib.sha256(content).hexdigest()[:12], build)
+    return _cached(BUSYBOX, _hash_of_shell(), build)
+
+
+def controller_manager() -> Path:
+    """The archive of kube-controller-manager and nothing else, as upstream's."""
+    return _controller_manager(CONTROLLER_MANAGER, {})
+
+
+def controller_manager_with_shell() -> Path:
+    """The archive of kube-controller-manager in which drivers that are shell scripts run, too."""
+    return _controller_manager(CONTROLLER_MANAGER_WITH_SHELL, _shell())
 
 
 def build_all() -> Mapping[str, Path]:
@@ -108,13 +115,47 @@ def build_all() -> Mapping[str, Path]:
     return {source.reference: source.archive() for source in sources} | {BUSYBOX: busybox()}
 
 
+# Large, and needed by few: not built with the others.
+ON_DEMAND: Mapping[str, Callable[[], Path]] = {
+    CONTROLLER_MANAGER: controller_manager,
+    CONTROLLER_MANAGER_WITH_SHELL: controller_manager_with_shell,
+}
+
+
 def find(image: str | Path) -> Path:
     """The archive of an image built here, by name, or the archive at that path itself."""
+    if build := ON_DEMAND.get(str(image)):
+        return build()
     for candidate in (Path(image), _folder() / f"{_slug(str(image))}.tar"):
         if candidate.is_file():
             return candidate
     known = ", ".join(sorted(link.name for link in _folder().glob("*.tar") if link.is_symlink()))
     raise ClusterError(f"{str(image)!r} is neither an archive nor an image built here ({known})")
+
+
+def _shell() -> Mapping[str, File | Link]:
+    """A static shell with all the small programs that it can be."""
+    names = run([str(SHELL), "--list"]).split()
+    links = {f"/bin/{name}": Link("busybox") for name in names if name != "busybox"}
+    return {**links, "/bin/busybox": File(SHELL.read_bytes())}
+
+
+def _hash_of_shell() -> str:
+    inputs = SHELL.read_bytes() + Path(oci.__file__).read_bytes()
+    return hashlib.sha256(inputs).hexdigest()[:12]
+
+
+def _controller_manager(reference: str, others: Mapping[str, File | Link]) -> Path:
+    program, name = builds.build(builds.KUBERNETES), controllers.CONTROLLER_MANAGER
+
+    def build(archive: Path) -> None:
+        # The program looks at the name it is called by.
+        files = {**others, f"/usr/bin/{name}": File(program.read_bytes())}
+        image = Image(files, {"Entrypoint": [name], "Env": ["PATH=/usr/bin:/bin"]})
+        archive.write_bytes(image.archive(reference))
+
+    inputs = f"{program.parent.name} {_hash_of_shell() if others else ''}"
+    return _cached(reference, hashlib.sha256(inputs.encode()).hexdigest()[:12], build)
 
 
 def _cached(reference: str, fingerprint: str, build: Callable[[Path], None]) -> Path:

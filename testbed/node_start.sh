@@ -27,8 +27,11 @@ for folder in /etc /home /opt /usr/libexec /var/lib /var/log; do
     mount -t overlay overlay -o "lowerdir=$folder,upperdir=$layers/upper,workdir=$layers/work" "$folder"
 done
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/lock /run/netns /var/lib/kubelet /var/lib/containerd /usr/libexec/kubernetes
-for folder in /var/lib/kubelet /var/lib/containerd /usr/libexec/kubernetes; do
+mkdir -p /run/lock /run/netns
+# Not on an overlay: containerd has to put overlays there itself, and what the machine writes into
+# the disk's folder has to be noticed by programs of the node that watch it.
+for folder in /etc/kubernetes /var/lib/kubelet /var/lib/containerd /usr/libexec/kubernetes; do
+    mkdir -p "$folder" "$disk$folder"
     mount --bind "$disk$folder" "$folder"
 done
 

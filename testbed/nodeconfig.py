@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping
 
 from testbed.layout import Layout
-from testbed.state import DEFAULT_PLUGIN_DIR, Config
+from testbed.plugindir import HOME, PluginDir
+from testbed.state import Config
 
 PAUSE = "localhost/pause:testbed"
 SOCKET = "/run/containerd/containerd.sock"
-KUBELET = "/var/lib/kubelet"
+MANIFESTS = "/etc/kubernetes/manifests"
+KIND = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
 
 # The values that the kubelet wants to find; see node_start.sh.
 KERNEL_SETTINGS = {
@@ -82,22 +84,22 @@ def cni(layout: Layout, index: int) -> str:
     return json.dumps({"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge]}, indent=2)
 
 
-def kubelet(layout: Layout, config: Config, node: str, index: int) -> Mapping[str, object]:
+def kubelet(
+    layout: Layout, config: Config, node: str, index: int, directory: PluginDir
+) -> Mapping[str, object]:
     """The KubeletConfiguration of a node."""
-    directory = config.plugin_dir_of(node)
-    own_directory = config.plugin_dir_by == "config" and directory != DEFAULT_PLUGIN_DIR
     return {
-        "apiVersion": "kubelet.config.k8s.io/v1beta1",
-        "kind": "KubeletConfiguration",
+        **KIND,
         "address": str(layout.node_address(index)),
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": f"{KUBELET}/pki/ca.crt"},
+            "x509": {"clientCAFile": f"{HOME}/pki/ca.crt"},
         },
         "authorization": {"mode": "Webhook"},
-        "tlsCertFile": f"{KUBELET}/pki/kubelet.crt",
-        "tlsPrivateKeyFile": f"{KUBELET}/pki/kubelet.key",
+        "tlsCertFile": f"{HOME}/pki/kubelet.crt",
+        "tlsPrivateKeyFile": f"{HOME}/pki/kubelet.key",
+        "staticPodPath": MANIFESTS,
         "containerRuntimeEndpoint": f"unix://{SOCKET}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{layout.cgroup(node)}",
@@ -113,6 +115,8 @@ def kubelet(layout: Layout, config: Config, node: str, index: int) -> Mapping[st
         "clusterDomain": "cluster.local",
         "serializeImagePulls": False,
         "maxPods": 200,
+        # What production systems run with; it tells which volume plugins are loaded.
+        "logging": {"verbosity": 2},
         # Images come from the machine and cannot be pulled again; a full disk of the machine
         # must not evict anybody's pods.
         "imageGCHighThresholdPercent": 100,
@@ -123,20 +127,23 @@ def kubelet(layout: Layout, config: Config, node: str, index: int) -> Mapping[st
             "nodefs.inodesFree": "0%",
             "imagefs.available": "0%",
         },
-        **({"volumePluginDir": directory} if own_directory else {}),
+        **({"volumePluginDir": directory.in_file} if directory.in_file else {}),
         # A sign of life is given four times in this time.
         **({"nodeLeaseDurationSeconds": config.node_grace} if config.node_grace else {}),
     }
 
 
-def kubelet_flags(layout: Layout, config: Config, node: str, index: int) -> list[str]:
+def drop_in(directory: PluginDir) -> Mapping[str, object]:
+    """What the file in --config-dir holds."""
+    return {**KIND, "volumePluginDir": directory.in_drop_in}
+
+
+def kubelet_flags(layout: Layout, node: str, index: int, directory: PluginDir) -> list[str]:
     """The kubelet's command line."""
-    directory = config.plugin_dir_of(node)
-    own_directory = config.plugin_dir_by == "flag" and directory != DEFAULT_PLUGIN_DIR
     return [
-        f"--config={KUBELET}/config.yaml",
-        f"--kubeconfig={KUBELET}/kubeconfig",
+        f"--config={HOME}/config.yaml",
+        f"--kubeconfig={HOME}/kubeconfig",
         f"--hostname-override={node}",
         f"--node-ip={layout.node_address(index)}",
-        *([f"--volume-plugin-dir={directory}"] if own_directory else []),
+        *directory.flags,
     ]

@@ -4,11 +4,12 @@ Process 1 of the namespaces is the node's power: when it ends, the kernel ends e
 and every mount of the node, and its disk (a folder) stays.
 """
 
+import json
 import shutil
 import signal
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
@@ -17,11 +18,19 @@ from testbed import cgroups, network, nodeconfig, processes
 from testbed.certificates import Authority
 from testbed.controlplane import check, server
 from testbed.layout import Layout
+from testbed.plugindir import DROP_INS, PluginDir
 from testbed.shell import ClusterError, run, until
 from testbed.state import Config
 
 START = Path(__file__).with_name("node_start.sh")
-DISK_FOLDERS = ("sys", "var/lib/kubelet/pki", "var/lib/containerd/cni", "usr/libexec/kubernetes")
+DISK_FOLDERS = (
+    "etc/kubernetes/manifests",
+    "sys",
+    "usr/libexec/kubernetes",
+    "var/lib/containerd/cni",
+    "var/lib/kubelet/pki",
+)
+CTR = ["ctr", "--address", nodeconfig.SOCKET, "--namespace", "k8s.io"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,15 @@ class Node:
     @property
     def plugin_dir(self) -> Path:
         """The kubelet's volume plugin directory, seen from the machine; the node must be on."""
-        return self.path(self.config.plugin_dir_of(self.name))
+        return self.path(self.directory.path)
+
+    @property
+    def directory(self) -> PluginDir:
+        """What the kubelet has been told last, and how."""
+        try:
+            return PluginDir(**json.loads(self._told.read_text()))
+        except FileNotFoundError:
+            return self.config.plugin_dir_of(self.name)
 
     @property
     def boot_id(self) -> str:
@@ -68,7 +85,7 @@ class Node:
         """A path of the node, seen from the machine; the node must be on."""
         return Path(f"/proc/{self._require_init()}/root/{inside.lstrip('/')}")
 
-    def exec(self, argv: Sequence[str], stdin: bytes | str = b"") -> str:
+    def exec(self, argv: Sequence[str], stdin: bytes | str | Path = b"") -> str:
         """Run a program in the node's namespaces to its end and return its output."""
         return run([*self._enter(), *argv], stdin)
 
@@ -92,8 +109,17 @@ class Node:
         )
         shutil.copy(authority.folder / "ca.crt", kubelet / "pki/ca.crt")
         authority.kubeconfig(kubelet / "kubeconfig", self.layout.name, server(self.layout), client)
-        settings = nodeconfig.kubelet(self.layout, self.config, self.name, self.index)
-        (kubelet / "config.yaml").write_text(yaml.safe_dump(dict(settings), sort_keys=False))
+        self._tell(self.config.plugin_dir_of(self.name))
+
+    def reconfigure(self, plugin_dir: str, by: str = "config") -> None:
+        """Tell the kubelet another directory (see PluginDir for `by`) and restart it; pods go on.
+
+        Returns when the kubelet has been started. It is remembered on the node's disk.
+        """
+        self._tell(PluginDir(plugin_dir, by))
+        if self.is_on:
+            self.stop_kubelet()
+            self.start_kubelet()
 
     def power_on(self) -> None:
         """Boot with a new boot id and an empty /run; returns when the kubelet has been started."""
@@ -128,7 +154,7 @@ class Node:
     def start_kubelet(self) -> None:
         """Start the kubelet; pods that run are found again."""
         if not processes.running(self.layout.state).get(self._role("kubelet")):
-            flags = nodeconfig.kubelet_flags(self.layout, self.config, self.name, self.index)
+            flags = nodeconfig.kubelet_flags(self.layout, self.name, self.index, self.directory)
             self._start("kubelet", [str(self.programs.kubernetes / "kubelet"), *flags])
 
     def stop_kubelet(self) -> None:
@@ -137,8 +163,25 @@ class Node:
 
     def load(self, archive: Path) -> None:
         """Load an archive (OCI or Docker) into the node's containerd."""
-        with_names = ["ctr", "--address", nodeconfig.SOCKET, "--namespace", "k8s.io"]
-        self.exec([*with_names, "images", "import", "-"], archive.read_bytes())
+        self.exec([*CTR, "images", "import", "-"], archive)
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the node's containerd has an image of this full name."""
+        return bool(self.exec([*CTR, "images", "list", "--quiet", f"name=={reference}"]))
+
+    @property
+    def _told(self) -> Path:
+        return self.disk / "plugin-dir.json"
+
+    def _tell(self, directory: PluginDir) -> None:
+        settings = nodeconfig.kubelet(self.layout, self.config, self.name, self.index, directory)
+        _write_yaml(self.disk / "var/lib/kubelet/config.yaml", settings)
+        drop_in = self.disk / DROP_INS.lstrip("/") / "10-plugin-dir.conf"
+        drop_in.unlink(missing_ok=True)
+        if directory.in_drop_in:
+            drop_in.parent.mkdir(exist_ok=True)
+            _write_yaml(drop_in, nodeconfig.drop_in(directory))
+        self._told.write_text(json.dumps(asdict(directory)))
 
     def _start(self, program: str, argv: Sequence[str]) -> None:
         log = self.layout.logs / f"{self.name}-{program}.log"
@@ -178,3 +221,7 @@ class Node:
     def _containerd_answers(self) -> bool:
         check(self.layout, self._role("containerd"))
         return bool(self.exec(["ctr", "--address", nodeconfig.SOCKET, "version"]))
+
+
+def _write_yaml(file: Path, document: Mapping[str, object]) -> None:
+    file.write_text(yaml.safe_dump(dict(document), sort_keys=False))

@@ -49,6 +49,7 @@ class Image:
             "os": "linux",
             "config": dict(self.config),
             "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+            "history": [{"created_by": "testbed"}],  # buildah wants an entry for each layer
         }
         blobs = [packed, _json(config)]
         manifest = {

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,16 +28,20 @@ def say(text: str) -> None:
 
 def run(
     argv: Sequence[str],
-    stdin: bytes | str = b"",
+    stdin: bytes | str | Path = b"",
     environment: Mapping[str, str] | None = None,
 ) -> str:
     """Run a program to its end and return what it printed; raises CommandError if it fails.
 
-    `environment` is added to this program's own.
+    It reads `stdin`, or the file of that path. `environment` is added to this program's own.
     """
     data = stdin.encode() if isinstance(stdin, str) else stdin
     full = {**os.environ, **(environment or {})}
-    done = subprocess.run(list(argv), input=data, capture_output=True, check=False, env=full)
+    with data.open("rb") if isinstance(data, Path) else nullcontext() as file:
+        given = None if isinstance(data, Path) else data
+        done = subprocess.run(
+            list(argv), stdin=file, input=given, capture_output=True, check=False, env=full
+        )
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace")
         raise CommandError(f"`{' '.join(argv)}` ended with code {done.returncode}: {said}")

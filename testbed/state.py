@@ -15,9 +15,9 @@ from pathlib import Path
 
 from testbed import network
 from testbed.layout import MAX_NODES, SLOTS, Layout, preferred_slots, state_root
+from testbed.plugindir import DEFAULT, PluginDir
 from testbed.shell import ClusterError
 
-DEFAULT_PLUGIN_DIR = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/"
 # Four signs of life have to fit in, and they come in whole seconds.
 MIN_GRACE = 4
 
@@ -26,18 +26,19 @@ MIN_GRACE = 4
 class Config:
     """The settings of a cluster.
 
-    `plugin_dir` is the kubelets' volume plugin directory; `plugin_dirs` overrides it by node
-    name. `plugin_dir_by` says how a kubelet learns it: "config" (volumePluginDir) or "flag"
-    (--volume-plugin-dir); the default directory is not set at all. The controller-manager runs
-    on the machine, so its directory is a path of the machine; empty: an own, empty one.
+    `plugin_dir` is the kubelets' volume plugin directory and `plugin_dir_by` the way they are told,
+    see PluginDir; `plugin_dirs` and `plugin_dir_bys` override them by node name. The
+    controller-manager runs on the machine, so its directory is a path of the machine; empty: an
+    own, empty one (as a pod on a node it has others, see Cluster.controller_manager_pod).
     `node_grace` is after how many seconds without a sign of life a node is NotReady; 0: as long
     as Kubernetes waits by itself, which is 50.
     """
 
     nodes: int = 1
-    plugin_dir: str = DEFAULT_PLUGIN_DIR
+    plugin_dir: str = DEFAULT
     plugin_dirs: Mapping[str, str] = field(default_factory=dict)
     plugin_dir_by: str = "config"
+    plugin_dir_bys: Mapping[str, str] = field(default_factory=dict)
     controller_manager_plugin_dir: str = ""
     node_grace: int = 0
 
@@ -45,21 +46,19 @@ class Config:
         """Refuse what cannot work."""
         if not 0 <= self.nodes <= MAX_NODES:
             raise ClusterError(f"nodes is {self.nodes}; it must be 0 to {MAX_NODES}")
-        if self.plugin_dir_by not in ("config", "flag"):
-            raise ClusterError(
-                f"plugin_dir_by is {self.plugin_dir_by!r}; it must be config or flag"
-            )
         if self.node_grace and self.node_grace < MIN_GRACE:
             raise ClusterError(
                 f"node_grace is {self.node_grace}; it must be 0 or at least {MIN_GRACE} seconds"
             )
-        for directory in (self.plugin_dir, *self.plugin_dirs.values()):
-            if not directory.startswith("/"):
-                raise ClusterError(f"plugin directory {directory!r} must be an absolute path")
+        for node in ("", *self.plugin_dirs, *self.plugin_dir_bys):
+            self.plugin_dir_of(node)
 
-    def plugin_dir_of(self, node: str) -> str:
-        """The volume plugin directory of one node's kubelet."""
-        return self.plugin_dirs.get(node, self.plugin_dir)
+    def plugin_dir_of(self, node: str) -> PluginDir:
+        """The volume plugin directory that one node's kubelet is told at first."""
+        return PluginDir(
+            self.plugin_dirs.get(node, self.plugin_dir),
+            self.plugin_dir_bys.get(node, self.plugin_dir_by),
+        )
 
 
 @dataclass(frozen=True)
