@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flexvolume_operator.directories.pools import parse_pools
+
 ROOT = Path(__file__).resolve().parents[2]
 CRDS = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
 
@@ -40,9 +42,11 @@ def test_lint_finds_nothing(helm):
 
 def test_everything_is_in_a_namespace_of_the_release_or_the_installers(manifests):
     spaces = {m["metadata"]["namespace"] for m in manifests if "namespace" in m["metadata"]}
-    assert spaces == {"flexvolume-system", "flexvolume-installers", "default"}
-    in_default = {m["kind"] for m in manifests if m["metadata"].get("namespace") == "default"}
-    assert in_default == {"Role", "RoleBinding"}, "for Events about cluster-scoped objects"
+    others = {"default", "kube-system"}
+    assert spaces == {"flexvolume-system", "flexvolume-installers"} | others
+    there = {m["kind"] for m in manifests if m["metadata"].get("namespace") in others}
+    # For Events about cluster-scoped objects, and the mirror pods of controller-managers.
+    assert there == {"Role", "RoleBinding"}
 
 
 def test_the_installer_namespace_allows_privileged_pods(manifests):
@@ -122,6 +126,33 @@ def test_settings_reach_the_operator(render):
     assert found["FLEXVOLUME_INSTALLER_IMAGE"] == "mirror.example/installer:dev"
     assert found["FLEXVOLUME_INSTALLER_IMAGE_PULL_POLICY"] == "Never"
     assert of("Deployment", manifests)["spec"]["replicas"] == 2
+
+
+def test_how_directories_are_found_can_be_set(render):
+    manifests = render(
+        "flexVolumePluginDir=/opt/kcm",
+        "pluginDirPools[0].path=/opt/pool",
+        "pluginDirPools[0].selector.matchLabels.pool=a",
+        "kubelet.requireVerifiedTLS=true",
+        "kubelet.certificateAuthorityConfigMap=kubelet-ca",
+    )
+    found = environment(manifests)
+    assert found["FLEXVOLUME_FLEX_VOLUME_PLUGIN_DIR"] == "/opt/kcm"
+    (row,) = parse_pools(found["FLEXVOLUME_PLUGIN_DIR_POOLS"])
+    assert (row.path, row.selector.match_labels) == ("/opt/pool", {"pool": "a"})
+    assert found["FLEXVOLUME_KUBELET_ACCOUNT"] == "flexvolume-system/flexvolume-kubelet-reader"
+    assert found["FLEXVOLUME_KUBELET_REQUIRE_VERIFIED_TLS"] == "true"
+    (mount,) = operator(manifests)["volumeMounts"]
+    file = found["FLEXVOLUME_KUBELET_CERTIFICATE_AUTHORITY"]
+    assert file == f"{mount['mountPath']}/ca.crt"
+    (volume,) = of("Deployment", manifests)["spec"]["template"]["spec"]["volumes"]
+    assert volume == {"name": mount["name"], "configMap": {"name": "kubelet-ca"}}
+
+
+def test_without_discovery_there_is_nobody_to_ask_kubelets(render):
+    manifests = render("kubelet.discovery=false")
+    assert not any("KUBELET" in name for name in environment(manifests))
+    assert not [m for m in manifests if "kubelet-reader" in m["metadata"]["name"]]
 
 
 def test_two_replicas_are_kept_apart_and_not_drained_together(render):

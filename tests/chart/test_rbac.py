@@ -2,6 +2,8 @@
 
 import pytest
 
+from testbed.images import ROOT
+
 Key = tuple[str, str | None, str]
 
 FOLLOW = {"list", "watch"}
@@ -11,19 +13,26 @@ RIGHTS: dict[Key, dict[tuple[str, str], set[str]]] = {
         ("flexvolume.io", "flexdrivers"): READ | {"patch"},
         ("flexvolume.io", "flexdrivers/status"): {"patch"},
         ("flexvolume.io", "flexnodes"): FOLLOW | {"create", "patch", "delete"},
-        ("", "nodes"): FOLLOW,
+        ("", "nodes"): FOLLOW | {"patch"},
     },
     ("Role", "flexvolume-installers", "flexvolume-operator-installers"): {
         ("apps", "daemonsets"): FOLLOW | {"create", "patch", "update", "delete"},
-        ("", "pods"): FOLLOW | {"delete"},
+        ("", "pods"): FOLLOW | {"patch", "delete"},
+        ("", "configmaps"): READ,
+        ("", "secrets"): READ | {"create"},
         ("", "events"): {"list"},
     },
     ("Role", "flexvolume-system", "flexvolume-operator-lease"): {
         ("coordination.k8s.io", "leases"): {"create", "get", "update"},
     },
     ("Role", "default", "flexvolume-operator-events"): {
-        ("", "events"): {"get", "create", "patch"},
+        ("", "events"): READ | {"create", "patch"},
     },
+    ("Role", "kube-system", "flexvolume-operator-controller-managers"): {("", "pods"): FOLLOW},
+    ("Role", "flexvolume-system", "flexvolume-operator-kubelet-reader"): {
+        ("", "serviceaccounts/token"): {"create"},
+    },
+    ("ClusterRole", None, "flexvolume-kubelet-reader"): {("", "nodes/configz"): {"get"}},
     ("ClusterRole", None, "flexvolume-viewer"): {
         ("flexvolume.io", "flexdrivers"): READ,
         ("flexvolume.io", "flexnodes"): READ,
@@ -70,13 +79,20 @@ def test_every_right_is_the_operators_own(manifests, roles):
     bindings = [m for m in manifests if m["kind"] in {"RoleBinding", "ClusterRoleBinding"}]
     for binding in bindings:
         (subject,) = binding["subjects"]
+        reader = binding["roleRef"]["name"] == "flexvolume-kubelet-reader"
         assert (subject["kind"], subject["namespace"], subject["name"]) == (
             "ServiceAccount",
             "flexvolume-system",
-            "flexvolume-operator",
+            "flexvolume-kubelet-reader" if reader else "flexvolume-operator",
         )
     bound = {binding["roleRef"]["name"] for binding in bindings}
     assert bound == {name for _, _, name in roles} - {"flexvolume-viewer"}
+
+
+def test_tokens_are_had_for_the_account_that_asks_kubelets_and_no_other(roles):
+    role = roles["Role", "flexvolume-system", "flexvolume-operator-kubelet-reader"]
+    (rule,) = role["rules"]
+    assert rule["resourceNames"] == ["flexvolume-kubelet-reader"]
 
 
 def test_viewers_of_the_cluster_see_drivers(roles):
@@ -88,3 +104,26 @@ def test_viewers_of_the_cluster_see_drivers(roles):
 def test_names_do_not_follow_the_release(render, manifests):
     """So that Helm refuses a second operator, which would fight over the same nodes."""
     assert [key(m) for m in render(release="other")] == [key(m) for m in manifests]
+
+
+WHERE = {
+    "everywhere": None,
+    "installer namespace": "flexvolume-installers",
+    "its own": "flexvolume-system",
+}
+
+
+def test_the_document_tells_of_each_right_of_the_operator():
+    text = (ROOT / "docs/security.md").read_text().partition("\n| where | what | may be |")[2]
+    told: dict[tuple[str | None, str], set[str]] = {}
+    where = ""
+    for row in text.partition("\n\n")[0].splitlines()[2:]:
+        place, what, verbs, _ = (cell.strip().strip("`") for cell in row.strip("|").split("|"))
+        where = place or where
+        told[WHERE.get(where, where), what] = set(verbs.split(", "))
+    assert told == {
+        (namespace, resource): verbs
+        for (_, namespace, name), rights in RIGHTS.items()
+        if name.startswith("flexvolume-operator")
+        for (_, resource), verbs in rights.items()
+    }

@@ -25,6 +25,11 @@ CHART = Path(__file__).resolve().parents[2] / "charts/flexvolume-operator"
         ("volumePluginDir=/a//b", "/volumePluginDir", "does not match pattern"),
         ("volumePluginDir=/a/../b", "/volumePluginDir", "'not' failed"),
         ("volumePluginDir=/", "/volumePluginDir", "'not' failed"),
+        ("flexVolumePluginDir=x", "/flexVolumePluginDir", "does not match pattern"),
+        ("kubelet.discover=true", "/kubelet", "'discover' not allowed"),
+        ("kubelet.discovery=1", "/kubelet/discovery", "want boolean"),
+        ("pluginDirPools[0].path=/a", "/pluginDirPools/0", "missing property 'selector'"),
+        ("pluginDirPools[0].selector.matchLabel.a=b", "/pluginDirPools/0/selector", "'matchLabel'"),
         ("log.level=loud", "/log/level", "'debug', 'info', 'warning', 'error'"),
         ("log.format=xml", "/log/format", "'json', 'text'"),
         ("resources.claims=a", "/resources", "'claims' not allowed"),
@@ -51,7 +56,7 @@ def test_every_value_is_in_the_schema_and_the_other_way_round():
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(values) == set(schema["properties"]) - {"global"}
-    for name in ("crds", "installer", "log", "service"):
+    for name in ("crds", "installer", "kubelet", "log", "service"):
         assert set(values[name]) == set(schema["properties"][name]["properties"])
     for image in (values["image"], values["installer"]["image"]):
         assert set(image) == set(schema["definitions"]["image"]["properties"])

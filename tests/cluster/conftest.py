@@ -2,16 +2,13 @@
 
 import pytest
 
-from testbed import Config
-from tests.support.clusters import helm_install, running
+from tests.support.clusters import nodeless
 from tests.support.operator import Operator
 
 
 @pytest.fixture(scope="session")
 def cluster():
-    """No real node, so the operator's own pod stays pending and the tests' process acts."""
-    with running("tests-cluster", Config(nodes=0)) as kit:
-        helm_install(kit, wait=False)
+    with nodeless("tests-cluster") as kit:
         yield kit
 
 

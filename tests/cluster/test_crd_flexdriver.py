@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import specs
 from tests.support.crds import created, flexdriver, install_crds, ok, refusal
 
 pytestmark = pytest.mark.cluster
@@ -64,6 +65,7 @@ def term(expression: dict[str, Any]) -> dict[str, Any]:
         {"podSecurity": {"seLinuxOptions": {}}},
         {"resources": {"install": {"limits": {"cpu": 2, "memory": "1.5Gi"}}, "guard": {}}},
         {"suspend": True},
+        *specs.GOOD,
     ],
     ids=str,
 )
@@ -102,7 +104,6 @@ def test_is_accepted(cluster, spec):
         ("imagePullSecrets", [{"name": ""}], PULL_SECRET),
         ("imagePullSecrets", [{"name": "Pull_Secret"}], PULL_SECRET),
         ("imagePullSecrets", [{"name": "a"}, {"name": "a"}], "Duplicate value"),
-        ("install.method", "Move", 'supported values: "Copy"'),
         ("install.source", "", "source must be an absolute path"),
         ("install.source", "bin/nfs", "such as /bin/nfs"),
         ("install.source", "/bin/", "not of a directory"),
@@ -116,8 +117,6 @@ def test_is_accepted(cluster, spec):
         ("pluginDir", "/usr//libexec", "write one '/' between components"),
         ("pluginDir", "/home/~me", "must not contain '~'"),
         ("pluginDir", "/usr/\tlibexec", "must not contain control characters"),
-        ("verify.policy", "Warn", '"Enforce", "Skip"'),
-        ("verify.context", "Pod", '"Host"'),
         ("verify.timeoutSeconds", 0, "between 1 and 300 seconds"),
         ("verify.timeoutSeconds", 301, "between 1 and 300 seconds"),
         ("verify.timeoutSeconds", -1, "between 1 and 300 seconds"),
@@ -152,6 +151,13 @@ def test_is_refused_with_a_message_that_says_what_is_right(cluster, field, value
     message = refusal(cluster, flexdriver(**spec))
     assert right in message
     assert f"spec.{field}" in message
+
+
+@pytest.mark.parametrize(("spec", "field", "right"), specs.BAD, ids=str)
+def test_is_refused_here_as_by_render(cluster, spec, field, right):
+    message = refusal(cluster, flexdriver(**spec))
+    assert right in message
+    assert field in message
 
 
 @pytest.mark.parametrize("name", ["n" * 41, "nfs.v2"])

@@ -26,6 +26,10 @@ def test_what_a_user_leaves_out_is_filled_in(cluster):
         "image": "registry.example/nfs:1",
         "imagePullPolicy": "IfNotPresent",
         "install": {"method": "Copy"},
+        "adoptionPolicy": "IfIdentical",
+        "dryRun": False,
+        "requirements": {},
+        "controllerManager": {"policy": "Auto"},
         "verify": {"policy": "Enforce", "context": "Host", "timeoutSeconds": 30},
         "placement": {
             "tolerations": [{"operator": "Exists"}],
@@ -59,7 +63,7 @@ def test_a_default_does_not_mix_with_what_a_user_wrote(cluster):
     ("spec", "unknown"),
     [
         ({"vendr": "a"}, "spec.vendr"),
-        ({"install": {"files": []}}, "spec.install.files"),
+        ({"install": {"files": [{"path": "a", "mod": "0644"}]}}, "spec.install.files[0].mod"),
         (
             {"placement": {"affinity": {"nodeAffinity": {"required": {}}}}},
             "spec.placement.affinity.nodeAffinity.required",
@@ -109,7 +113,7 @@ def test_flexnodes_are_listed_with_what_matters(cluster):
             "summary": "2/3",
             "state": "Failed",
             "problem": "san:InitTimeout",
-            "pluginDir": {"path": "/p", "source": "Override", "observed": {}},
+            "pluginDir": {"path": "/p", "source": "Kubelet", "observed": {}},
             "installs": [install | {"state": "Failed", "repairs": {"count": 2}}],
         },
     }
@@ -121,7 +125,7 @@ def test_flexnodes_are_listed_with_what_matters(cluster):
         assert row[:-1] == [
             "node-1.example.com",
             "/p",
-            "Override",
+            "Kubelet",
             "2/3",
             "Failed",
             "san:InitTimeout",
@@ -142,7 +146,14 @@ def test_flexnode_refuses_a_state_that_nobody_knows(cluster):
         ("flexdriver.spec", "vendor <string> -required-"),
         ("flexdriver.spec.vendor", "a DNS-1123 subdomain such as example.com"),
         ("flexdriver.spec.install.source", "Default: /<driver>."),
-        ("flexdriver.spec.pluginDir", "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"),
+        ("flexdriver.spec.install.method", "environment variables VENDOR and DRIVER"),
+        ("flexdriver.spec.install.files", "exactly one of image, configMapKeyRef and secretKeyRef"),
+        ("flexdriver.spec.adoptionPolicy", "keep a copy outside the plugin directory"),
+        ("flexdriver.spec.dryRun", "publish nothing"),
+        ("flexdriver.spec.requirements.architectures", "Nodes of others are Unsupported"),
+        ("flexdriver.spec.pluginDir", "by default it is found out node by node"),
+        ("flexdriver.spec.controllerManager.policy", "ENUM: Auto Always Never"),
+        ("flexnode.status.pluginDir.source", "The last three are guesses."),
         ("flexdriver.spec.verify.timeoutSeconds", "1 to 300 seconds (default 30)"),
         ("flexdriver.spec.placement.tolerations.effect", 'ENUM: "" NoExecute NoSchedule'),
         ("flexdriver.spec.placement.affinity.nodeAffinity", "FIELDS: preferredDuringScheduling"),

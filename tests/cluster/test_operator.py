@@ -6,8 +6,9 @@ import time
 import pytest
 
 from testbed.api import connect
-from tests.support.kit import INSTALLERS, condition, flexdriver, is_stalled, until
+from tests.support.kit import INSTALLERS, condition, flexdriver, is_ready, is_stalled, until
 from tests.support.operator import changes
+from tests.support.paths import collection
 
 pytestmark = pytest.mark.cluster
 
@@ -106,7 +107,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_a_child_edited_by_hand_is_put_right(cluster, driver, edit):
+def test_a_child_edited_by_hand_is_put_right(cluster, operator, driver, edit):
     before = child(cluster, driver)
     name = before["metadata"]["name"]
     cluster.cluster.kubectl(
@@ -125,6 +126,31 @@ def test_a_child_edited_by_hand_is_put_right(cluster, driver, edit):
 
     until(right, 5, f"{edit} is undone")
     cluster.until_ready(driver)
+    if edit not in ("no owner", "a label less"):
+        told = f"{name} was edited by kubectl-patch: put right"
+        until(lambda: told in operator.log.read_text(), 5, "it is told who did it")
+
+
+def test_what_was_put_right_goes_when_it_is_wanted_no_more(cluster, operator, nodes):
+    """Having put it right, we own it in another way than by an apply, which would keep it."""
+    selector = {"kubernetes.io/arch": "amd64"}
+    cluster.apply(flexdriver("changing", placement={"nodeSelector": selector}))
+    cluster.until_ready("changing")
+    name = child(cluster, "changing")["metadata"]["name"]
+
+    def selects() -> bool:
+        found = child(cluster, "changing")["spec"]["template"]["spec"].get("nodeSelector", {})
+        return selector.items() <= found.items()
+
+    cluster.cluster.kubectl(
+        "patch", "daemonset", name, f"--namespace={INSTALLERS}",
+        '--patch={"spec":{"template":{"spec":{"nodeSelector":null}}}}',
+    )  # fmt: skip
+    until(selects, 5, "the selector is put back")
+    until(lambda: f"{name} was edited by somebody" in operator.log.read_text(), 5, "it is told")
+    cluster.apply(flexdriver("changing"))
+    until(lambda: not selects(), 5, "the selector is gone")
+    cluster.delete("flexdriver", "changing")
 
 
 def test_a_deleted_or_emptied_flexnode_is_written_again(cluster, driver, nodes):
@@ -165,7 +191,7 @@ def test_one_failing_node_is_named_and_recovers(cluster, driver, nodes):
 
 def test_a_new_version_takes_a_tenth_of_the_nodes_at_a_time(cluster, driver):
     revision = cluster.flexdriver(driver)["rollout"]["currentRevision"]
-    fewest, path = NODES, f"/api/v1/namespaces/{INSTALLERS}/pods"
+    fewest, path = NODES, collection("pods", INSTALLERS)
     cluster.patch("flexdriver", driver, {"spec": {"image": "localhost/hostfile:next"}})
     deadline = time.monotonic() + 60
     with connect(cluster.cluster.layout) as api:
@@ -182,10 +208,7 @@ def test_a_new_version_takes_a_tenth_of_the_nodes_at_a_time(cluster, driver):
 
 
 def is_working(pod):
-    ready = any(
-        c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ())
-    )
-    return ready and "deletionTimestamp" not in pod["metadata"]
+    return is_ready(pod["status"]) and "deletionTimestamp" not in pod["metadata"]
 
 
 def test_suspend_holds_a_new_version_and_keeps_what_is_there(cluster, driver):

@@ -7,8 +7,7 @@ import random
 
 import pytest
 
-from testbed import Config
-from tests.support.clusters import helm_install, running
+from tests.support.clusters import nodeless
 from tests.support.kit import flexdriver
 from tests.support.operator import Operator
 from tests.support.proxy import Proxy
@@ -46,9 +45,7 @@ def rng(request):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """No real node, so the operator's own pod stays pending and the tests' processes act."""
-    with running("tests-faults", Config(nodes=0)) as kit:
-        helm_install(kit, wait=False)
+    with nodeless("tests-faults") as kit:
         kit.cluster.fake_nodes(NODES)
         until_right(kit, set())
         yield kit

@@ -14,21 +14,13 @@ import pytest
 
 from testbed import images
 from tests.support import drivers
-from tests.support.clusters import helm_install, running
+from tests.support.clusters import prepared, running
 from tests.support.kit import Kit, flexdriver
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _images():
     images.build_all()
-
-
-def prepared(kit: Kit) -> Kit:
-    """The operator installed by its chart, and the images of the example loaded."""
-    for image in (images.OPERATOR, images.INSTALLER, images.BUSYBOX, "localhost/hostfile:dev"):
-        kit.cluster.load_image(image)
-    helm_install(kit)
-    return kit
 
 
 @pytest.fixture(scope="session")

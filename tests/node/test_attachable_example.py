@@ -100,9 +100,7 @@ def visit(kit, driver, controller_manager) -> Iterator[Visit]:
     pod["spec"]["containers"][0]["image"] = images.BUSYBOX
     kit.apply(volume, claim, pod)
     try:
-        kit.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "pod/attachable")
-        running = kit.get("pod", "attachable", "default")
-        assert running
+        running = kit.until_pod_ready("attachable")
         output = kit.cluster.kubectl("logs", "attachable")
         attached = kit.get("node", "node-1")["status"]["volumesAttached"]
     finally:

@@ -69,7 +69,7 @@ def test_a_pod_reads_what_the_driver_put_there_and_leaves_nothing_mounted(kit, s
     pod["metadata"]["namespace"] = "default"
     node = kit.cluster.node("node-1")
     kit.apply(pod)
-    kit.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "pod/hostfile")
+    kit.until_pod_ready("hostfile", timeout=30)
 
     assert "node-1" in kit.cluster.kubectl("logs", "hostfile")
     assert "example.com~hostfile" in node.exec(["cat", "/proc/mounts"])

@@ -16,10 +16,10 @@ FAILURE = """echo '{"status":"Failure","message":"no route to the filer"}'"""
 BROKEN: dict[str, tuple[bytes | None, str, str]] = {
     "chatty": (drivers.answering(f"echo starting up\n{SUCCESS}"), "InitInvalidOutput", "starting"),
     "failing": (drivers.answering(FAILURE), "InitFailed", "no route to the filer"),
-    "null": (drivers.answering(NULL), "InitInvalidCapabilities", "null"),
+    "null": (drivers.answering(NULL), "InitWouldCrashKubelet", "null"),
     "hanging": (drivers.answering("sleep 1000"), "InitTimeout", "2s"),
     "foreign": (drivers.for_another_machine(), "WrongArchitecture", "s390"),
-    "orphaned": (b"#!/opt/none/bash\n", "InterpreterNotFound", "/opt/none/bash"),
+    "orphaned": (b"#!/opt/none/bash\n", "MissingInterpreter", "/opt/none/bash"),
     "absent": (None, "SourceNotFound", "/absent"),
     "unpullable": (None, "ImagePullFailed", "localhost/unpullable:none"),
 }

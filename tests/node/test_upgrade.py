@@ -1,43 +1,32 @@
 """New versions: a bad one changes nothing on the node, a good one replaces the file in one step."""
 
-import threading
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from tests.support import drivers
+from tests.support.aside import Aside
 from tests.support.kit import flexdriver, is_stalled
 
 pytestmark = pytest.mark.node
 
 
-class Reader:
+class Reader(Aside):
     """Reads a file over and over; what it saw, and when it was not there."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.seen: set[bytes] = set()
         self.missing = 0
         self.reads = 0
         self._path = path
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self.reads += 1
-            try:
-                self.seen.add(self._path.read_bytes())
-            except FileNotFoundError:
-                self.missing += 1
+    def step(self) -> None:
+        self.reads += 1
+        try:
+            self.seen.add(self._path.read_bytes())
+        except FileNotFoundError:
+            self.missing += 1
 
 
 @pytest.fixture(scope="module")

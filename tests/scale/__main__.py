@@ -6,7 +6,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tests.scale import footprint, installing, node_program, noticing, repairing, results
+from tests.scale import (
+    asking,
+    footprint,
+    installing,
+    node_program,
+    noticing,
+    repairing,
+    results,
+    starting,
+)
 from tests.scale.figures import Section
 from tests.scale.plan import Plan, Progress, Tell
 
@@ -26,6 +35,8 @@ FAMILIES = (
     Family("f", repairing.measure, 3),
     Family("g", noticing.measure, 5),
     Family("h", node_program.measure, 2),
+    Family("i", asking.measure, 6),
+    Family("j", starting.measure, 3),
 )
 ENDS = (signal.SIGINT, signal.SIGTERM)
 LETTERS = ",".join("".join(family.letters for family in FAMILIES))

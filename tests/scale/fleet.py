@@ -15,14 +15,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from testbed import fakes, processes
+from testbed import fakekubelets, fakes, processes
 from testbed.api import Api, connect
 from tests.scale.crowd import for_each
 from tests.support.kit import INSTALLERS, Kit, Object, until
+from tests.support.paths import collection
 
-NODES = "/api/v1/nodes"
-PODS = f"/api/v1/namespaces/{INSTALLERS}/pods"
-DAEMONSETS = f"/apis/apps/v1/namespaces/{INSTALLERS}/daemonsets"
+NODES = collection("nodes")
+PODS = collection("pods", INSTALLERS)
+DAEMONSETS = collection("daemonsets", INSTALLERS)
 IMAGES = 50  # a kubelet reports as many at most
 
 
@@ -32,13 +33,19 @@ class Fleet:
     def __init__(self, kit: Kit) -> None:
         self.nodes: list[str] = []
         self._layout = kit.cluster.layout
+        fakekubelets.start(self._layout)
         for role in ("kube-controller-manager", "kube-scheduler"):
             processes.kill(self._layout.state, role)
 
     def grow(self, count: int) -> None:
         """Create nodes until there are this many."""
         more = [f"node-{number:05d}" for number in range(len(self.nodes), count)]
-        for_each(self._layout, more, lambda api, name: api.request("POST", NODES, node(name)))
+        address = str(self._layout.gateway)
+
+        def make(api: Api, name: str) -> None:
+            api.request("POST", NODES, node(name, address))
+
+        for_each(self._layout, more, make)
         self.nodes += more
 
     def install(self, driver: str) -> None:
@@ -71,7 +78,7 @@ def _take_note(api: Api, child: Object) -> None:
     )
 
 
-def node(name: str) -> Object:
+def node(name: str, address: str) -> Object:
     """A Node as a cloud's kubelet writes it: 15 KB, most of it images and labels."""
     body = json.loads(json.dumps(fakes.manifest(name)))
     del body["metadata"]["annotations"], body["spec"]
@@ -82,6 +89,7 @@ def node(name: str) -> Object:
     }
     body["status"]["images"] = [image(number) for number in range(IMAGES)]
     body["status"]["conditions"] = conditions(ready=True)
+    body["status"]["addresses"] = [{"type": "InternalIP", "address": address}]
     return body
 
 

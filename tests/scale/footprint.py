@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from testbed import Config
 from tests.scale.figures import Goal, Row, Section
 from tests.scale.fleet import Fleet
 from tests.scale.plan import Plan, Tell
 from tests.scale.subject import Subject
-from tests.support.clusters import helm_install, running
+from tests.support.clusters import nodeless
 from tests.support.kit import Kit, flexdriver, until
 
 DRIVERS = ("one", "two", "three")
@@ -63,8 +62,7 @@ NOTE = (
 def fleet(size: int) -> Iterator[tuple[Kit, Subject, Fleet]]:
     """A cluster with so many nodes, and the operator, which does not run yet."""
     with ExitStack() as stack:
-        kit = stack.enter_context(running("bench-large", Config(nodes=0)))
-        helm_install(kit, wait=False)
+        kit = stack.enter_context(nodeless("bench-large"))
         operator = Subject(kit, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         stack.callback(operator.kill)
         nodes = Fleet(kit)

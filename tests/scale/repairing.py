@@ -107,16 +107,22 @@ class Harm:
 
     def _at_rest(self, driver: str) -> Object:
         """The FlexDriver's child, once the pods of the one that was deleted last are back."""
+        # In this order: for a moment Ready is still what it was before.
+        until(lambda: self._settled(FEW), 30, f"the DaemonSet of {FEW} has its pods")
         self._kit.until_ready(FEW)
-        return until(lambda: self._settled(driver), 30, "its controller has seen the DaemonSet")
+        return until(lambda: self._settled(driver), 30, f"the DaemonSet of {driver} has its pods")
 
     def _settled(self, driver: str) -> Object | None:
         where = f"{DAEMONSETS}?labelSelector=flexvolume.io%2Fdriver%3D{driver}"
         found: list[Object] = json.loads(self._api.request("GET", where))["items"]
-        for child in found:
-            if child["status"].get("observedGeneration") == child["metadata"]["generation"]:
-                return child
-        return None
+        return next(filter(_complete, found), None)
+
+
+def _complete(child: Object) -> bool:
+    """Whether the controller has seen the DaemonSet as it is, and all its pods are ready."""
+    status = child["status"]
+    seen = status.get("observedGeneration") == child["metadata"]["generation"]
+    return seen and status.get("numberReady") == status["desiredNumberScheduled"]
 
 
 class Restored:

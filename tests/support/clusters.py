@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from testbed import Cluster, Config, builds, images
 from testbed.layout import state_root
@@ -20,9 +20,18 @@ def running(name: str, config: Config | None = None) -> Iterator[Kit]:
         cluster.down()
         try:
             cluster.up()
-            yield Kit(cluster)
+            with closing(Kit(cluster)) as kit:
+                yield kit
         finally:
             cluster.down()
+
+
+@contextmanager
+def nodeless(name: str, node_grace: int = 0) -> Iterator[Kit]:
+    """A cluster without a real node: the operator's own pod stays pending, and a process acts."""
+    with running(name, Config(nodes=0, node_grace=node_grace)) as kit:
+        helm_install(kit, wait=False)
+        yield kit
 
 
 @contextmanager
@@ -62,3 +71,16 @@ def helm_install(kit: Kit, *values: str, wait: bool = True) -> None:
             *(f"--set={value}" for value in (*own, *values)),
         ]
     )
+
+
+def load_images(kit: Kit) -> None:
+    """The operator's, the node program's, a shell's, and that of the example."""
+    for image in (images.OPERATOR, images.INSTALLER, images.BUSYBOX, "localhost/hostfile:dev"):
+        kit.cluster.load_image(image)
+
+
+def prepared(kit: Kit) -> Kit:
+    """All of these loaded, and the operator installed by its chart."""
+    load_images(kit)
+    helm_install(kit)
+    return kit

@@ -18,6 +18,25 @@ esac
 """
 
 
+ATTACHING = """#!/bin/sh
+case $1 in
+init) echo '{"status":"Success","capabilities":{"attach":true}}' ;;
+attach | waitforattach) echo '{"status":"Success","device":"disk"}' ;;
+isattached) echo '{"status":"Success","attached":true}' ;;
+mountdevice) mount -t tmpfs tmpfs "$2" && echo attached > "$2/version" &&
+    echo '{"status":"Success"}' ;;
+unmountdevice) umount "$2" && echo '{"status":"Success"}' ;;
+detach) echo '{"status":"Success"}' ;;
+*) echo '{"status":"Not supported"}' ;;
+esac
+"""
+
+
+def attaching() -> bytes:
+    """A driver whose volumes have to be attached; they hold a file `version`."""
+    return ATTACHING.encode()
+
+
 def good(version: str) -> bytes:
     """A driver that works; its volumes hold the version in the file `version`."""
     return GOOD.format(version=version).encode()

@@ -10,12 +10,14 @@ import select
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from testbed import packages
+from tests.support import uml_registers
 
 EXPORTS = "/run/exports"
 # An address that takes every packet and sends none.
@@ -121,10 +123,12 @@ def running(folder: Path) -> Iterator[NfsMachine]:
     start.write_text(_BOOT + SERVE + _LOOP)
     start.chmod(0o755)
     path = f"{server}/usr/sbin:{client}/sbin:{client}/usr/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-    command = [f"{kernel}/usr/bin/linux.uml", "mem=256M", "quiet", f"uml_dir={folder}"]
+    command = [sys.executable, uml_registers.__file__, f"{kernel}/usr/bin/linux.uml"]
+    command += ["mem=256M", "quiet", f"uml_dir={folder}"]
     command += ["con=null", "con0=fd:0,fd:1", "rootfstype=hostfs", "rootflags=/", "ro"]
     command += [f"init={start}", f"PATH={path}", f"UML={kernel}", f"EXPORTS={EXPORTS}"]
     command += [f"SILENT={SILENT}", f"LD_LIBRARY_PATH={libraries}"]
+    command += [uml_registers.ENVIRONMENT]
     process = subprocess.Popen(
         [*command, "--", str(shared)],
         stdin=subprocess.PIPE,

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from tests.support.kit import OPERATORS, Kit, until
+from tests.support.paths import collection
 
 USER = f"system:serviceaccount:{OPERATORS}:flexvolume-operator"
 
@@ -28,6 +29,8 @@ class Operator:
         self._kubeconfig.write_text(yaml.safe_dump(_own_kubeconfig(kit, server)))
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        # More of its command line, from the next start.
+        self.options: list[str] = []
 
     def start(self, *, as_leader: bool = True) -> None:
         """Start, and return when it says that it is ready: to act, or to take over."""
@@ -42,8 +45,10 @@ class Operator:
             f"--kubeconfig={self._kubeconfig}",
             f"--lease-namespace={OPERATORS}",
             f"--listen=127.0.0.1:{self._port}",
+            f"--kubelet-account={OPERATORS}/flexvolume-kubelet-reader",
             "--installer-image=localhost/flexvolume-installer:dev",
             f"--identity={self._identity}",
+            *self.options,
         ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -119,9 +124,10 @@ def _own_kubeconfig(kit: Kit, server: str) -> dict[str, object]:
     found = yaml.safe_load(kit.kubeconfig.read_text())
     if server:
         found["clusters"][0]["cluster"]["server"] = server
-    account = ["flexvolume-operator", f"--namespace={OPERATORS}", "--duration=4h"]
-    token = kit.cluster.kubectl("create", "token", *account).strip()
-    return {**found, "users": [{"name": found["users"][0]["name"], "user": {"token": token}}]}
+    account = f"{collection('serviceaccounts', OPERATORS)}/flexvolume-operator"
+    asked = kit.request("POST", f"{account}/token", {"spec": {"expirationSeconds": 4 * 3600}})
+    user = {"token": asked["status"]["token"]}
+    return {**found, "users": [{"name": found["users"][0]["name"], "user": user}]}
 
 
 def _free_port() -> int:
@@ -140,7 +146,7 @@ def requests(kit: Kit, since: int = 0) -> list[dict[str, Any]]:
 
 
 def changes(kit: Kit, since: int) -> list[tuple[str, str, str]]:
-    """Its writes but those to the Lease: verb, resource with subresource, name."""
+    """Its writes but Lease renewals and requests of tokens: verb, resource, name."""
     return [
         (
             str(entry["verb"]),
@@ -150,6 +156,6 @@ def changes(kit: Kit, since: int) -> list[tuple[str, str, str]]:
         for entry in requests(kit, since)
         if isinstance(ref := entry.get("objectRef"), dict)
         and entry["verb"] in {"create", "update", "patch", "delete"}
-        and ref["resource"] != "leases"
+        and ref["resource"] not in {"leases", "serviceaccounts"}
         and "dryRun=All" not in str(entry["requestURI"])
     ]

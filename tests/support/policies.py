@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from testbed import ClusterError
 from tests.support.kit import INSTALLERS, Kit, Object, until
+from tests.support.paths import collection
 
 MIRROR = "mirror.example/"
 LABEL = {"policy.example/seen": "yes"}
@@ -212,9 +213,8 @@ def _policy(kit: Kit, kind: str, name: str, spec: Object, **binding: Any) -> Ite
 
 def _tried(kit: Kit, body: Object) -> str:
     """What would be stored of the object; empty when it is refused."""
+    where = collection(body["kind"], body["metadata"].get("namespace", ""))
     try:
-        return kit.cluster.kubectl(
-            "create", "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(body)
-        )
+        return json.dumps(kit.request("POST", f"{where}?dryRun=All", body))
     except ClusterError:
         return ""

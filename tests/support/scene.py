@@ -1,26 +1,19 @@
 """Everything that the operator is answerable for, looked at as a whole."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from testbed.api import connect
 from testbed.shell import ClusterError
-from tests.support.kit import INSTALLERS, Kit, condition
+from tests.support.kit import INSTALLERS, Kit, condition, is_ready
+from tests.support.paths import collection
 
 Object = Mapping[str, Any]
 
 FINALIZER = "flexvolume.io/cleanup"
-_PATHS = {
-    "flexdrivers": "/apis/flexvolume.io/v1alpha1/flexdrivers",
-    "flexnodes": "/apis/flexvolume.io/v1alpha1/flexnodes",
-    "nodes": "/api/v1/nodes",
-    "daemonsets": f"/apis/apps/v1/namespaces/{INSTALLERS}/daemonsets",
-    "pods": f"/api/v1/namespaces/{INSTALLERS}/pods",
-}
+_KINDS = ("flexdrivers", "flexnodes", "nodes", "daemonsets", "pods")
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class Scene:
             return [f"{name} is being deleted"]
         holds = {
             "has our finalizer once": meta.get("finalizers") == [FINALIZER],
-            "is Ready": condition(status, "Ready").get("status") == "True",
+            "is Ready": is_ready(status),
             "is not Reconciling": condition(status, "Reconciling").get("status") == "False",
             "is observed": status.get("observedGeneration") == meta["generation"],
             f"has {wanted} nodes": nodes.get("installed") == nodes.get("matched") == wanted,
@@ -91,8 +84,7 @@ class Scene:
 
 def look(kit: Kit) -> Scene:
     """The cluster as it is now."""
-    with connect(kit.cluster.layout) as api:
-        lists = {kind: json.loads(api.request("GET", path)) for kind, path in _PATHS.items()}
+    lists = {kind: kit.ask(collection(kind, INSTALLERS)) for kind in _KINDS}
     found = {k: {o["metadata"]["name"]: o for o in v["items"]} for k, v in lists.items()}
     there = found["nodes"].keys() | {""}
     found["pods"] = {k: v for k, v in found["pods"].items() if _node(v) in there}
@@ -107,7 +99,7 @@ def until_right(kit: Kit, drivers: Collection[str], timeout: float = 30) -> Scen
         try:
             scene = look(kit)
             wrong = scene.wrong(drivers)
-        except (OSError, ClusterError) as problem:
+        except ClusterError as problem:
             scene, wrong = None, [f"cannot look: {problem}"]
         if scene and not wrong:
             return scene

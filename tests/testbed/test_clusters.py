@@ -1,15 +1,28 @@
 """The test cluster on this machine, from nothing and back to nothing."""
 
+import http.client
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 
-from testbed import Cluster, ClusterError, Config, fakes, images, state
+from testbed import (
+    Cluster,
+    ClusterError,
+    Config,
+    fakekubelets,
+    fakes,
+    images,
+    plugindir,
+    state,
+)
 from testbed.layout import Layout, preferred_slots, state_root
 from testbed.processes import running
 from testbed.shell import until
@@ -119,15 +132,14 @@ def test_a_deleted_pod_leaves_no_mount(cluster):
 
 
 def test_installer_pods_on_fake_nodes_report_like_real_ones(cluster):
-    cluster.fake_nodes(3)
+    cluster.fake_nodes(4)
     cluster.fake_nodes(1, "crash")
     cluster.fake_nodes(1, "stuck")
-    manifest = Path(__file__).with_name("installers.yaml")
-    cluster.kubectl("apply", "--filename", str(manifest))
-    seen = until(lambda: all_reported(cluster, 5), 30, "all five installer pods have a status")
+    seen = install(cluster, {"testbed/pull": "fake-0002,fake-0003"})
     report = json.loads(seen["fake-0001"]["state"]["terminated"]["message"])
     assert (report["result"], report["revision"]) == ("Installed", "0123456789")
     assert report["path"].endswith("/volume/exec/example.com~nfs/nfs")
+    assert (report["capabilities"]["attach"], report.get("kubelet")) == (False, None)
     boot = field(cluster, "node/fake-0001", "{.status.nodeInfo.bootID}")
     assert report["bootID"] == boot == fakes.boot_id("fake-0001")
     assert seen["fake-0002"]["state"]["waiting"]["reason"] == "ImagePullBackOff"
@@ -135,6 +147,40 @@ def test_installer_pods_on_fake_nodes_report_like_real_ones(cluster):
     crash = seen["fake-crash-0001"]
     assert crash["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert json.loads(crash["lastState"]["terminated"]["message"])["reason"] == "InitFailed"
+
+
+def test_installer_pods_on_fake_nodes_see_the_kubelet_that_an_annotation_tells(cluster):
+    told = f"fake-0001={plugindir.DEFAULT.rstrip('/')},all=/opt/a=b"
+    seen = install(cluster, {"testbed/kubelet-dir": told, "testbed/attach": ""})
+    report = json.loads(seen["fake-0001"]["state"]["terminated"]["message"])
+    assert (report["result"], report["capabilities"]["attach"]) == ("Installed", True)
+    assert report["kubelet"] == {"pluginDir": plugindir.DEFAULT.rstrip("/")}
+    ended = seen["fake-0002"]["lastState"]["terminated"]
+    report = json.loads(ended["message"])
+    assert (ended["exitCode"], report["reason"]) == (3, "DirectoryMismatch")
+    assert report["kubelet"] == {"pluginDir": "/opt/a=b"}
+    crash = json.loads(seen["fake-crash-0001"]["lastState"]["terminated"]["message"])
+    assert (crash["reason"], crash["kubelet"]) == ("InitFailed", report["kubelet"])
+
+
+@pytest.mark.parametrize("flag", ["--force-plugin-dir", "--role=controller-manager"])
+def test_a_directory_that_is_forced_or_not_the_kubelets_is_no_mismatch(cluster, flag):
+    seen = install(cluster, {"testbed/kubelet-dir": "all=/opt/x"}, flag)
+    report = json.loads(seen["fake-0002"]["state"]["terminated"]["message"])
+    assert (report["result"], report["kubelet"]) == ("Installed", {"pluginDir": "/opt/x"})
+
+
+def test_fake_nodes_of_a_pool_have_its_labels_and_a_kubelet_that_answers(cluster):
+    fakekubelets.serve(cluster.layout, {10300: fakekubelets.Answer("/opt/x")})
+    (name,) = cluster.fake_nodes(1, pool="a", port=10300, labels={"pool": "a"})
+    assert name == "fake-a-0001"
+    node = json.loads(cluster.kubectl("get", "nodes", "--selector=pool=a", "--output=json"))
+    (status,) = [item["status"] for item in node["items"]]
+    address = next(a["address"] for a in status["addresses"] if a["type"] == "InternalIP")
+    port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"]
+    assert plugin_dir_told(cluster, f"{address}:{port}") == "/opt/x"
+    assert plugin_dir_told(cluster, f"{address}:10250") == plugindir.DEFAULT
+    cluster.fake_nodes(0, pool="a")
 
 
 def test_fewer_fake_nodes_are_asked_for_and_the_others_go(cluster):
@@ -218,17 +264,38 @@ def pod(node):
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": node}, "spec": spec})
 
 
-def all_reported(cluster, count):
-    """The status of each installer pod's install container by node, once there are `count`."""
-    selector = "--selector=app.kubernetes.io/name=flexvolume-installer"
-    pods = json.loads(cluster.kubectl("get", "pods", selector, "--output=json"))["items"]
-    found = {
-        pod["spec"].get("nodeName"): container
-        for pod in pods
-        for container in pod["status"].get("initContainerStatuses", [])
-        if container["name"] == "install"
-    }
-    return found if len(found) == count else None
+def install(cluster, annotations, *flags):
+    """The status of the install container by node, once the pods on all six fake nodes have it."""
+    daemonset = yaml.safe_load(Path(__file__).with_name("installers.yaml").read_text())
+    template = daemonset["spec"]["template"]
+    template["metadata"]["annotations"] = annotations
+    template["spec"]["initContainers"][1]["command"] += flags
+    kind, name = "daemonset", daemonset["metadata"]["name"]
+    cluster.kubectl("delete", kind, name, "--ignore-not-found", "--cascade=foreground")
+    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(daemonset))
+
+    def reported():
+        selector = "--selector=app.kubernetes.io/name=flexvolume-installer"
+        pods = json.loads(cluster.kubectl("get", "pods", selector, "--output=json"))["items"]
+        found = {
+            pod["spec"].get("nodeName"): container
+            for pod in pods
+            for container in pod["status"].get("initContainerStatuses", [])
+            if container["name"] == "install"
+        }
+        return found if len(found) == 6 else None
+
+    return until(reported, 30, "all six installer pods have a status")
+
+
+def plugin_dir_told(cluster, address):
+    """What a kubelet says to somebody with some ServiceAccount's token."""
+    token = cluster.kubectl("create", "token", "default").strip()
+    context = ssl.create_default_context(cafile=cluster.layout.pki / "ca.crt")
+    with closing(http.client.HTTPSConnection(address, context=context, timeout=5)) as connection:
+        connection.request("GET", "/configz", headers={"Authorization": f"Bearer {token}"})
+        said = json.loads(connection.getresponse().read())
+    return said["kubeletconfig"]["volumePluginDir"]
 
 
 def field(cluster, what, path):

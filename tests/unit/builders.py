@@ -6,6 +6,7 @@ import msgspec
 
 from flexvolume_operator.assess.table import assess
 from flexvolume_operator.model import names
+from flexvolume_operator.model.directory import Aim
 from flexvolume_operator.model.flexdriver import FlexDriver, parse_flexdriver
 from flexvolume_operator.model.flexnode import Install, State
 from flexvolume_operator.model.objects import Container, Node, Pod, Running, Terminated, Waiting
@@ -21,6 +22,7 @@ PLUGIN_DIR = names.DEFAULT_PLUGIN_DIR
 TARGET = Target(
     flexdriver="nfs",
     role=names.KUBELET,
+    child="nfs-kubelet-dir",
     vendor="example.com",
     driver="nfs",
     plugin_dir=PLUGIN_DIR,
@@ -31,6 +33,7 @@ TARGET = Target(
     timeout_seconds=30,
     namespace="flexvolume-installers",
 )
+AIM = Aim(PLUGIN_DIR, "Kubelet", PLUGIN_DIR)
 NODE = Node(
     name="n1",
     uid="u-n1",
@@ -43,6 +46,7 @@ INSTALLED = Install(
     driver="nfs",
     role=names.KUBELET,
     path=TARGET.path,
+    source="Kubelet",
     vendor="example.com",
     name="nfs",
     state=State.INSTALLED,
@@ -77,6 +81,8 @@ def report(result: str = "Installed", **fields: Any) -> str:
     known: dict[str, Any] = {"boot_id": BOOT, "revision": NEW, "sha256": SHA}
     if result == "Installed":
         known |= {"capabilities": CAPABILITIES, "serving": Serving(NEW, SHA)}
+    elif result == "WouldInstall":
+        known |= {"capabilities": CAPABILITIES}
     else:
         known |= {"reason": "InitFailed", "message": "exit status 1"}
     merged: dict[str, Any] = {"component": "install"} | known | fields
@@ -109,6 +115,7 @@ def pod(**fields: Any) -> Pod:
         "namespace": "flexvolume-installers",
         "uid": "p1",
         "node": "n1",
+        "role": names.KUBELET,
         "revision": NEW,
         "template": "t-new",
         "template_hash": "h-new",
@@ -140,6 +147,19 @@ def failing(message: str | None = None, **fields: Any) -> Pod:
     return installing(Container(state=waiting, last=ended(3, text)), **fields)
 
 
+def adopting(granted: float = 0.0, install: Container | None = None, **fields: Any) -> Pod:
+    """A pod whose first run of install wants to replace a foreign driver; the second waits."""
+    known = {"reason": "ForeignDriverPresent", "message": "another driver lies there"}
+    text = report("Failed", waits=True, capabilities=CAPABILITIES, **known)
+    second = Container(state=running(5000), last=ended(3, text, ago=5010), restarts=1)
+    return installing(install or second, granted=granted, **fields)
+
+
+def entrypoint(image: Container, **fields: Any) -> Pod:
+    """A pod whose first container is an image that copies its driver by itself."""
+    return pod(entrypoint=True, tools=image, **fields)
+
+
 def waiting(reason: str, message: str = "", last: Terminated | None = None) -> Container:
     """A container that waits."""
     return Container(state=Waiting(reason, message), last=last)
@@ -147,7 +167,7 @@ def waiting(reason: str, message: str = "", last: Terminated | None = None) -> C
 
 def sight(seen: Pod | None = None, previous: Install | None = None, **fields: Any) -> Sight:
     """A sight of a Ready node at NOW."""
-    known: dict[str, Any] = {"node": NODE, "match": Match(matched=True), "now": NOW}
+    known: dict[str, Any] = {"node": NODE, "match": Match(matched=True), "now": NOW, "aim": AIM}
     return Sight(pod=seen, previous=previous, **(known | fields))
 
 

@@ -16,12 +16,10 @@ from typing import Any, NamedTuple, Self
 from testbed.api import connect
 from tests.support.kit import OPERATORS, Kit, Object, condition, until
 from tests.support.operator import changes
+from tests.support.paths import collection
 
 PATHS = {
-    "flexdrivers": "/apis/flexvolume.io/v1alpha1/flexdrivers",
-    "flexnodes": "/apis/flexvolume.io/v1alpha1/flexnodes",
-    "nodes": "/api/v1/nodes",
-    "leases": f"/apis/coordination.k8s.io/v1/namespaces/{OPERATORS}/leases",
+    kind: collection(kind, OPERATORS) for kind in ("flexdrivers", "flexnodes", "nodes", "leases")
 }
 OURS = ("flexdrivers", "flexnodes")
 # The rest of the metadata says when and by whom it was written, not what.
@@ -122,7 +120,7 @@ class History:
         return [
             after.at - before.at
             for before, after in pairwise(versions)
-            if before.body["status"]["pluginDir"] == after.body["status"]["pluginDir"]
+            if _directory(before) == _directory(after)
             and all(entry["state"] == "Pending" for entry in _changed(before, after))
         ]
 
@@ -189,3 +187,8 @@ def _unlike(values: Iterable[Any]) -> list[Any]:
         if not found or found[-1] != value:
             found.append(value)
     return found
+
+
+def _directory(version: Version) -> Any:
+    """What a FlexNode says of its node's directory; None before that is known."""
+    return version.body["status"].get("pluginDir")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from testbed import images
 from testbed.certificates import Authority
 from testbed.nodes import Node
 from tests.faults.nodes.history import Version
@@ -90,39 +89,6 @@ def warnings(kit: Kit) -> list[str]:
     events = kit.list("events")
     told = (e for e in events if e["involvedObject"]["kind"] == "FlexDriver")
     return [event["reason"] for event in told if event["type"] == "Warning"]
-
-
-def use(kit: Kit, driver: str, node: str) -> Callable[[], str | None]:
-    """Start a pod with a volume; what it reads there, None while it does not run."""
-    reader = {
-        "name": "reader",
-        "image": images.BUSYBOX,
-        "command": ["sh", "-c", "cat /data/version; trap exit TERM; while :; do sleep 1; done"],
-        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
-    }
-    spec = {
-        "nodeName": node,
-        "terminationGracePeriodSeconds": 1,
-        "tolerations": [{"operator": "Exists"}],
-        "containers": [reader],
-        "volumes": [{"name": "data", "flexVolume": {"driver": f"example.com/{driver}"}}],
-    }
-    name = f"{driver}-{node}"
-    meta = {"name": name, "namespace": "default"}
-    kit.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
-
-    def reads() -> str | None:
-        status = (kit.get("pod", name, "default") or {}).get("status", {})
-        if condition(status, "Ready").get("status") != "True":
-            return None
-        return kit.kubectl("logs", name).stdout.strip() or None
-
-    return reads
-
-
-def stop_using(kit: Kit, driver: str, node: str) -> None:
-    """End the pod that `use` started."""
-    kit.delete("pod", f"{driver}-{node}")
 
 
 def is_down(version: Version) -> bool:

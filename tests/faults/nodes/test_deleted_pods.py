@@ -2,21 +2,21 @@
 
 import random
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
 
-from testbed import ClusterError
-from testbed.api import connect
+from testbed.api import NotFound, connect
 from tests.faults.nodes.machines import warnings
 from tests.support.inotify import Appearances
 from tests.support.kit import INSTALLERS, until
 from tests.support.operator import changes
+from tests.support.paths import collection
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
-PODS = f"/api/v1/namespaces/{INSTALLERS}/pods"
+PODS = collection("pods", INSTALLERS)
 PERIOD = 1.0
 
 
@@ -25,11 +25,8 @@ def zap(api, rng):
     pods = [pod for pod in api.list(PODS) if "deletionTimestamp" not in pod["metadata"]]
     for pod in pods:
         force = rng.choice(["", "?gracePeriodSeconds=0"])
-        try:
+        with suppress(NotFound):
             api.request("DELETE", f"{PODS}/{pod['metadata']['name']}{force}")
-        except ClusterError as problem:
-            if "was answered 404" not in str(problem):
-                raise
     return len(pods)
 
 

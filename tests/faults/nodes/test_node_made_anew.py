@@ -6,14 +6,15 @@ import pytest
 
 from testbed.api import connect
 from tests.faults.nodes.history import History
-from tests.faults.nodes.machines import PASSING, bystander, linger, stop_using, use, warnings
+from tests.faults.nodes.machines import PASSING, bystander, linger, warnings
 from tests.support import drivers
 from tests.support.kit import until
+from tests.support.readers import stop_using, use
 from tests.support.scene import until_right
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
-AGAIN = 5
+AGAIN = 20
 
 
 @pytest.fixture(scope="module")

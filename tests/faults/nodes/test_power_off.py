@@ -17,13 +17,12 @@ from tests.faults.nodes.machines import (
     is_up,
     linger,
     others,
-    stop_using,
     until_state,
-    use,
     warnings,
 )
 from tests.support import drivers
 from tests.support.kit import INSTALLERS, Object, flexdriver, until
+from tests.support.readers import stop_using, use
 from tests.support.scene import until_right
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]

@@ -1,6 +1,6 @@
 from msgspec.structs import replace
 
-from flexvolume_operator.assess.events import Change, condition_events, node_events
+from flexvolume_operator.assess.events import Change, condition_events, lookup_events, node_events
 from flexvolume_operator.model.flexnode import Repairs
 from tests.unit.builders import FAILED, INSTALLED
 
@@ -80,3 +80,35 @@ def test_a_flexdriver_that_is_stuck_as_a_whole_is_told():
 def test_failed_nodes_are_not_told_twice():
     stuck = conditions(ready="False", stalled="True", reason="NodesFailed")
     assert condition_events(conditions(), stuck) == []
+
+
+def test_kubelets_that_do_not_answer_are_told_once_for_each_reason():
+    problems = {
+        "Forbidden": (["n1", "n2", "n3", "n4"], "Forbidden: 403"),
+        "Unreachable": (["n5"], "Unreachable: no route"),
+        "KubeletTooOld": (["n6"], "KubeletTooOld: v1.30.0"),
+    }
+    (event,) = lookup_events(problems, {"Unreachable"})
+    assert (event.type, event.reason) == ("Warning", "KubeletLookupFailed")
+    assert event.message == "n1, n2, n3 and 1 more: Forbidden: 403"
+    assert lookup_events(problems, problems) == []
+
+
+def mismatch(status, reason, kind="DirectoryConfirmed"):
+    return {
+        "conditions": [
+            {"type": "Reconciling", "status": status},
+            {"type": kind, "status": "False", "reason": reason, "message": "m"},
+        ]
+    }
+
+
+def test_what_is_guessed_is_told_when_nothing_is_under_way_and_once():
+    moving, still = mismatch("True", "Guessed"), mismatch("False", "Guessed")
+    assert condition_events({}, moving) == []
+    assert [event.reason for event in condition_events(moving, still)] == ["Guessed"]
+    assert condition_events(still, still) == []
+
+
+def test_a_mismatch_is_told_of_its_nodes_and_not_again():
+    assert condition_events({}, mismatch("False", "DirectoryMismatch")) == []

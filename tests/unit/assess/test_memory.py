@@ -53,7 +53,7 @@ class TestFlapping:
         old = Container(state=b.ended(ago=150))
         assert verdict(b.pod(tools=young, install=waits), INSTALLED).state is State.INSTALLED
         found = verdict(b.pod(tools=old, install=waits), INSTALLED)
-        assert (found.state, found.install.reason) == (State.FAILED, "InstallCrashed")
+        assert (found.state, found.install.reason) == (State.FAILED, "InitOOMKilled")
         assert "OOMKilled" in found.install.message
 
     def test_a_guard_that_leaves_to_report_leaves_the_driver_installed(self):

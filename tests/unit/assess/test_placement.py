@@ -153,6 +153,21 @@ def test_a_node_that_can_never_have_it_is_unsupported(labels, reason):
     assert (found.matched, found.unsupported) == (True, reason)
 
 
+@pytest.mark.parametrize(
+    ("arch", "reason"),
+    [
+        ("amd64", None),
+        ("arm64", Reason.UNSUPPORTED_ARCHITECTURE),
+        ("", Reason.UNSUPPORTED_ARCHITECTURE),
+    ],
+)
+def test_a_machine_that_the_driver_is_not_built_for_is_unsupported(arch, reason):
+    wants = Matcher(Placement(), ["amd64", "386"])
+    machine = Node("n1", labels=LINUX | {"kubernetes.io/arch": arch})
+    assert (wants.match(machine).matched, wants.match(machine).unsupported) == (True, reason)
+    assert Matcher(Placement()).match(machine).unsupported is None
+
+
 @pytest.mark.parametrize("selector", [{"pool": "a"}, {"kubernetes.io/os": "linux", "pool": "a"}])
 def test_a_placement_that_does_not_mean_it_does_not_count_it(selector):
     windows = Node("w1", labels={"kubernetes.io/os": "windows"})

@@ -11,15 +11,19 @@ from flexvolume_operator.assess.conditions import Trouble
 from flexvolume_operator.assess.summary import invalid_status, status
 from flexvolume_operator.assess.tally import Tally
 from flexvolume_operator.model.reasons import ConditionReason, Reason
+from flexvolume_operator.model.report import Caution
 from flexvolume_operator.model.verdict import Match
 from tests.unit import builders as b
 from tests.unit.builders import NOW, OLD, TARGET, verdict
 
 DOWN = replace(b.NODE, ready=False)
 SUSPENDED = dataclasses.replace(TARGET, suspended=True)
+DRY = dataclasses.replace(TARGET, dry_run=True)
 DELETING = dataclasses.replace(TARGET, deleting=True)
 GOOD = verdict(b.done())
 BAD = verdict(b.failing())
+TRIED = verdict(b.done(b.report("WouldInstall")))
+TRIED_BEFORE = verdict(b.done(b.report("WouldInstall"), template="t-old"))
 PENDING = verdict(missing_since=NOW)
 LOST = verdict(node=DOWN)
 OUTDATED = verdict(b.done(revision=OLD, template="t-old"))
@@ -29,7 +33,7 @@ NEVER = verdict(match=Match(matched=True, unsupported=Reason.VIRTUAL_NODE))
 
 
 def tally(*verdicts):
-    counts = Tally("t-new")
+    counts = Tally()
     for number, value in enumerate(verdicts):
         counts.put(f"n{number}", value)
     return counts
@@ -68,6 +72,17 @@ def three(found):
         ([GOOD, OUTDATED], {"target": SUSPENDED}, ("FFF", "Suspended")),
         ([GOOD], {"target": SUSPENDED}, ("TFF", "Installed")),
         ([GOOD], {"target": DELETING}, ("FTF", "Deleting")),
+        ([TRIED, TRIED], {"target": DRY}, ("FFF", "DryRun")),
+        ([TRIED, LOST, NEVER], {"target": DRY}, ("FFF", "DryRun")),
+        ([TRIED, PENDING], {"target": DRY}, ("FTF", "Progressing")),
+        ([TRIED, STALE], {"target": DRY}, ("FTF", "Progressing")),
+        ([TRIED, TRIED_BEFORE], {"target": DRY}, ("FTF", "Progressing")),
+        ([TRIED, BAD], {"target": DRY}, ("FFT", "NodesFailed")),
+        ([TRIED], {"target": DRY, "applied": False}, ("FTF", "Progressing")),
+        ([LOST], {"target": DRY}, ("UTF", "NodesNotReady")),
+        ([], {"target": DRY}, ("TFF", "NoNodesMatched")),
+        ([GOOD, TRIED_BEFORE], {}, ("FTF", "Progressing")),
+        ([GOOD, TRIED_BEFORE], {"target": SUSPENDED}, ("FFF", "Suspended")),
         (
             [GOOD],
             {"trouble": Trouble(ConditionReason.INVALID_TEMPLATE, "no")},
@@ -95,6 +110,7 @@ def test_a_condition_keeps_its_date_until_its_status_changes():
         "Ready": "2027-01-15T08:02:00Z",
         "Reconciling": "2027-01-15T08:02:00Z",
         "Stalled": "2027-01-15T08:00:00Z",
+        "DirectoryConfirmed": "2027-01-15T08:00:00Z",
     }
 
 
@@ -108,6 +124,7 @@ def test_nodes_are_counted_by_state():
     assert found["nodes"] == {
         "matched": 7,
         "installed": 2,
+        "wouldInstall": 0,
         "outdated": 1,
         "pending": 1,
         "failed": 1,
@@ -130,6 +147,31 @@ def test_messages_are_counted_in_words_that_fit():
         "1 of 2 nodes installed, 1 not ready."
     )
     assert status_of(GOOD)["conditions"][0]["message"] == "1 of 1 node installed."
+
+
+def test_a_dry_run_says_that_it_is_one():
+    found = status_of(TRIED, TRIED, target=DRY)
+    assert found["conditions"][0]["message"] == (
+        "spec.dryRun is true, so nothing is published. "
+        "0 of 2 nodes installed, 2 would be installed."
+    )
+    assert (found["nodes"]["wouldInstall"], found["summary"]) == (2, "0/2")
+    assert found["capabilities"]["fsGroup"] is True
+
+
+def test_what_nodes_warn_of_is_counted_and_said_by_the_first():
+    def warned(*reasons):
+        cautions = tuple(Caution(reason, f"{reason} it is") for reason in reasons)
+        return verdict(b.done(b.report(warnings=cautions)))
+
+    found = status_of(GOOD, warned("SlowInit", "AttachTrue"), warned("SlowInit"))
+    assert found["warnings"] == [
+        {"reason": "AttachTrue", "nodes": 1, "message": "n1: AttachTrue it is"},
+        {"reason": "SlowInit", "nodes": 2, "message": "n1: SlowInit it is"},
+    ]
+    assert "warnings" not in status_of(GOOD)
+    many = status_of(warned(*(f"Warning{number:02}" for number in range(20))))
+    assert [w["reason"] for w in many["warnings"]] == [f"Warning{n:02}" for n in range(10)]
 
 
 def test_what_was_installed_is_described():
@@ -167,10 +209,13 @@ def test_an_unreadable_spec_leaves_what_is_known_of_nodes():
 
 @given(
     st.lists(
-        st.sampled_from([GOOD, BAD, PENDING, LOST, OUTDATED, STALE, STALE_BAD, NEVER]), max_size=6
+        st.sampled_from(
+            [GOOD, BAD, PENDING, LOST, OUTDATED, STALE, STALE_BAD, NEVER, TRIED, TRIED_BEFORE]
+        ),
+        max_size=6,
     ),
     st.booleans(),
-    st.sampled_from([TARGET, SUSPENDED]),
+    st.sampled_from([TARGET, SUSPENDED, DRY]),
 )
 def test_conditions_never_contradict_each_other(verdicts, applied, target):
     found = status_of(*verdicts, applied=applied, target=target)
@@ -178,6 +223,7 @@ def test_conditions_never_contradict_each_other(verdicts, applied, target):
     assert (reconciling, stalled) != ("T", "T")
     assert (ready, stalled) != ("T", "T")
     if ready == "T":
-        assert not any(v in (BAD, PENDING, OUTDATED, STALE_BAD) for v in verdicts)
+        unfinished = (BAD, PENDING, OUTDATED, STALE_BAD, TRIED, TRIED_BEFORE)
+        assert not any(v in unfinished for v in verdicts)
     counts = found["nodes"]
     assert counts["matched"] == sum(counts.values()) - counts["matched"] == len(verdicts)

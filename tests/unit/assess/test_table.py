@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from flexvolume_operator.assess.table import ROWS, choose_pod
+from flexvolume_operator.model.directory import Aim
 from flexvolume_operator.model.flexnode import State
 from flexvolume_operator.model.objects import Container
 from flexvolume_operator.model.reasons import Reason
@@ -24,15 +25,21 @@ PENDING_REBOOT = replace(
     last_transition_time="2026-01-01T00:00:00Z",
 )
 UNSUPPORTED = Match(matched=True, unsupported=Reason.UNSUPPORTED_OS)
+OTHER_MACHINE = Match(matched=True, unsupported=Reason.UNSUPPORTED_ARCHITECTURE)
 YOUNG = {"created": NOW - 5, "started": NOW - 5, "scheduling_since": NOW - 5}
 OUTDATED = b.done(revision=OLD, template="t-old")
 QUOTA = 'pods "nfs-" is forbidden: exceeded quota'
+
+MISMATCH = Aim("/set", "Override", "/kubelets", "Mismatch")
 
 # One or more examples of every row: row, state, reason, sight.
 EXAMPLES = [
     ("deleting", "Removing", "DriverDeleted", {"seen": b.done(), "target": DELETING}),
     ("unsupported", "Unsupported", "UnsupportedOS", {"match": UNSUPPORTED}),
+    ("unsupported", "Unsupported", "UnsupportedArchitecture", {"match": OTHER_MACHINE}),
     ("node-not-ready", "Unknown", "NodeNotReady", {"seen": b.done(), "node": DOWN}),
+    ("directory-unknown", "Pending", "DirectoryUnknown", {"aim": Aim(doubt="Unknown")}),
+    ("directory-mismatch", "Failed", "DirectoryMismatch", {"seen": b.done(), "aim": MISMATCH}),
     ("held", "Pending", "Suspended", {"target": SUSPENDED, "missing_since": NOW - 99}),
     ("pod-rejected", "Failed", "PodRejected", {"missing_since": NOW - 15, "rejected": QUOTA}),
     ("no-pod", "Pending", "WaitingForPod", {"missing_since": NOW - 14}),
@@ -89,12 +96,14 @@ EXAMPLES = [
         {"seen": b.pod(tools=b.waiting("PodInitializing")), "warning": "FailedMount: no dir"},
     ),
     ("starting", "Pending", "PodStarting", {"seen": b.pod(**YOUNG)}),
+    ("waiting-for-adoption", "Pending", "WaitingForAdoption", {"seen": b.adopting()}),
     (
         "install-timeout",
         "Failed",
         "InstallTimeout",
         {"seen": b.installing(Container(state=b.running(150)))},
     ),
+    ("install-timeout", "Failed", "InstallTimeout", {"seen": b.adopting(NOW - 150)}),
     (
         "install-failed",
         "Failed",
@@ -115,6 +124,7 @@ EXAMPLES = [
         "Installing",
         {"seen": b.installing(Container(state=b.running(149)))},
     ),
+    ("installing", "Pending", "Installing", {"seen": b.adopting(NOW - 149)}),
     (
         "installing",
         "Pending",
@@ -148,6 +158,21 @@ EXAMPLES = [
         },
     ),
     (
+        "guard-failed",
+        "Failed",
+        "Contested",
+        {
+            "seen": b.done(
+                guard=Container(
+                    state=b.running(10),
+                    last=b.ended(0, b.guard_report("Failed", reason="Contested"), ago=11),
+                    restarts=1,
+                )
+            ),
+            "previous": INSTALLED,
+        },
+    ),
+    (
         "guard-not-running",
         "Failed",
         "GuardNotRunning",
@@ -169,6 +194,7 @@ EXAMPLES = [
         },
     ),
     ("verified", "Installed", "", {"seen": b.done()}),
+    ("verified", "WouldInstall", "", {"seen": b.done(b.report("WouldInstall"))}),
     ("verified", "Outdated", "WaitingForRollout", {"seen": OUTDATED}),
     (
         "verified",

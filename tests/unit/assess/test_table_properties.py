@@ -11,6 +11,7 @@ from flexvolume_operator.assess.table import assess
 from flexvolume_operator.model.flexnode import Install, State
 from flexvolume_operator.model.objects import Container
 from flexvolume_operator.model.reasons import Reason
+from flexvolume_operator.model.report import Caution
 from flexvolume_operator.model.verdict import Match, Sight
 from tests.unit import builders as b
 from tests.unit.builders import BOOT, FAILED, INSTALLED, NEW, NOW, OLD
@@ -30,6 +31,9 @@ TERMINATED = st.builds(
             "{",
             b.report(),
             b.report("Failed"),
+            b.report("WouldInstall"),
+            b.report("Failed", waits=True, reason="ForeignDriverPresent"),
+            b.report("Failed", warnings=(Caution("SlowInit", "3 s"), Caution("SlowInit", "4 s"))),
             b.report(boot_id="boot-2"),
             b.guard_report(repairs=2, last_repair="2027-01-15T07:00:00Z"),
             b.guard_report("Failed"),
@@ -71,15 +75,20 @@ PODS = st.builds(
     created=st.sampled_from([NOW - 2, NOW - 131]),
     deleted=st.sampled_from([0.0, 0.0, NOW - 20, NOW + 5]),
     revision=st.sampled_from([NEW, OLD]),
+    granted=st.sampled_from([0.0, 0.0, NOW - 1, NOW - 151]),
+    entrypoint=st.booleans(),
 )
+WELL = (State.INSTALLED, State.WOULD_INSTALL)
 ENTRIES = st.builds(
     replace,
     st.sampled_from([INSTALLED, FAILED]),
     state=st.sampled_from(State),
-    reason=st.sampled_from(["", "InitFailed", "GuardNotRunning", "NodeRebooted"]),
+    reason=st.sampled_from(
+        ["", "InitFailed", "GuardNotRunning", "NodeRebooted", "WaitingForAdoption"]
+    ),
     revision=st.sampled_from([NEW, OLD]),
     boot_id=st.sampled_from(["", BOOT, "boot-2"]),
-).filter(lambda entry: bool(entry.reason) is (entry.state is not State.INSTALLED))
+).filter(lambda entry: bool(entry.reason) is (entry.state not in WELL))
 SIGHTS = st.builds(
     Sight,
     node=st.sampled_from([b.NODE, DOWN, OTHER_BOOT]),
@@ -95,9 +104,10 @@ TARGETS = st.sampled_from([b.TARGET, SUSPENDED])
 
 
 @given(TARGETS, SIGHTS)
-def test_only_an_installed_driver_needs_no_reason(target, seen):
+def test_only_a_driver_that_is_well_needs_no_reason(target, seen):
     found = assess(target, seen)
-    assert bool(found.install.reason) is (found.state is not State.INSTALLED)
+    well = found.state in (State.INSTALLED, State.WOULD_INSTALL)
+    assert bool(found.install.reason) is not well
 
 
 @given(TARGETS, SIGHTS)
@@ -131,7 +141,8 @@ def test_a_driver_is_installed_only_on_a_ready_node_by_a_pod_that_verified_it(ta
 @given(TARGETS, SIGHTS)
 def test_what_waits_is_looked_at_again(target, seen):
     found = assess(target, seen)
-    if found.state is State.PENDING and found.install.reason not in ("PullingImage", "Suspended"):
+    for_others = ("PullingImage", "Suspended", "WaitingForAdoption")
+    if found.state is State.PENDING and found.install.reason not in for_others:
         assert found.recheck_at is not None
         assert found.recheck_at > seen.now or found.row == "rebooted"
 

@@ -1,9 +1,12 @@
+import dataclasses
 import random
 
 from msgspec.structs import replace
 
 from flexvolume_operator.assess.tally import Tally
+from flexvolume_operator.model.directory import Aim
 from flexvolume_operator.model.flexnode import State
+from flexvolume_operator.model.reasons import Reason
 from flexvolume_operator.model.report import Capabilities
 from flexvolume_operator.model.verdict import Match
 from tests.unit import builders as b
@@ -16,11 +19,15 @@ BAD = verdict(b.failing())
 STALE = verdict(STALE_POD)
 LOST = verdict(STALE_POD, INSTALLED, node=DOWN)
 NEVER = verdict(match=Match(matched=True, unsupported=None), missing_since=b.NOW)
-FOREIGN = replace(GOOD, install=replace(INSTALLED, state=State.UNSUPPORTED, reason="UnsupportedOS"))
+FOREIGN = verdict(
+    match=Match(matched=True, unsupported=Reason.UNSUPPORTED_OS),
+    target=dataclasses.replace(b.TARGET, child="", plugin_dir="", path=""),
+    aim=Aim(),
+)
 
 
 def tally(**verdicts):
-    counts = Tally("t-new")
+    counts = Tally()
     for node, value in verdicts.items():
         counts.put(node, value)
     return counts
@@ -41,7 +48,7 @@ def test_a_new_verdict_takes_the_place_of_the_last():
 
 def test_kept_counts_equal_counted_ones():
     choice = random.Random(7)
-    kept, last = Tally("t-new"), {}
+    kept, last = Tally(), {}
     for _ in range(300):
         node = f"n{choice.randrange(20)}"
         last[node] = choice.choice([GOOD, BAD, STALE, LOST, NEVER, FOREIGN, None])
@@ -72,7 +79,9 @@ def test_a_long_message_is_cut_in_the_sample():
 def test_pods_of_another_template_are_stale_where_they_can_be_replaced():
     counts = tally(a=GOOD, b=STALE, c=LOST)
     assert (counts.updated, counts.stale) == (1, 1)
-    counts.retarget("t-old")
+    older = dataclasses.replace(b.TARGET, template="t-old")
+    for node, value in (("a", GOOD), ("b", STALE), ("c", LOST)):
+        counts.put(node, replace(value, target=older))
     assert (counts.updated, counts.stale) == (2, 1)
 
 

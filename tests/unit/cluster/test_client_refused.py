@@ -65,7 +65,7 @@ async def test_who_may_not_write_any_more_sends_nothing_once_it_has_a_connection
     late = True
     server.may_answer.set()
     assert await reading == b"{}"
-    with pytest.raises(TooLate):
+    with pytest.raises(ApiError):
         await writing
     assert server.asked == ["GET"]
 

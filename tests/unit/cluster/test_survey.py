@@ -7,15 +7,22 @@ from flexvolume_operator.cluster.podindex import PodIndex
 from flexvolume_operator.model.flexnode import State
 from flexvolume_operator.model.names import directory_hash
 from flexvolume_operator.model.objects import Container, Pod, Running, Terminated
-from flexvolume_operator.survey import Survey
-from tests.unit.builders import BOOT, NEW, NODE, NOW, TARGET, flexdriver, report
+from flexvolume_operator.survey import Question, Survey
+from tests.unit.builders import AIM, BOOT, NEW, NODE, NOW, TARGET, flexdriver, report
 
 MATCHER = Matcher(flexdriver().spec.placement)
+
+
+def ask(node, has_pod):
+    return Question(MATCHER.match(node, has_pod=has_pod), TARGET, AIM)
+
+
 POD = Pod(
     name="nfs-x",
     uid="u-pod",
     node="n1",
     flexdriver="nfs",
+    role="kubelet",
     directory=directory_hash(TARGET.plugin_dir),
     revision=NEW,
     template=TARGET.template,
@@ -33,44 +40,44 @@ def survey(nodes, pods):
     index = PodIndex()
     for pod in pods:
         index.changed(None, pod)
-    return Survey("nfs", nodes, index, lambda _node, _target: None), index
+    return Survey("nfs", "kubelet", nodes, index, lambda _node, _target: None), index
 
 
 def test_only_marked_nodes_are_judged():
     nodes = {"n1": NODE, "n2": replace(NODE, name="n2")}
     found, _ = survey(nodes, [POD])
     found.mark("n1")
-    (change,) = found.judge(TARGET, MATCHER, NOW)
+    (change,) = found.judge(ask, NOW)
     assert (change.node, change.after.state) == ("n1", State.INSTALLED)
-    assert found.judge(TARGET, MATCHER, NOW) == []
+    assert found.judge(ask, NOW) == []
 
 
 def test_the_same_verdict_again_is_no_change():
     found, _ = survey({"n1": NODE}, [POD])
-    found.mark_all()
-    assert len(found.judge(TARGET, MATCHER, NOW)) == 1
-    found.mark_all()
-    assert found.judge(TARGET, MATCHER, NOW + 1) == []
+    found.mark_all(["n1"])
+    assert len(found.judge(ask, NOW)) == 1
+    found.mark_all(["n1"])
+    assert found.judge(ask, NOW + 1) == []
 
 
 def test_a_deadline_marks_its_node():
     found, _ = survey({"n1": NODE}, [])
     found.mark("n1")
-    (before,) = found.judge(TARGET, MATCHER, NOW)
+    (before,) = found.judge(ask, NOW)
     assert before.after.state is State.PENDING
     assert found.deadline == NOW + 15
-    found.judge(TARGET, MATCHER, NOW + 15)
-    assert found.unexplained(NOW + 15) == [""]
+    found.judge(ask, NOW + 15)
+    assert found.unexplained(NOW + 15) == [TARGET.child]
 
 
 def test_an_explanation_is_fetched_once_and_judged():
     found, _ = survey({"n1": NODE}, [])
     found.mark("n1")
-    found.judge(TARGET, MATCHER, NOW)
-    found.judge(TARGET, MATCHER, NOW + 15)
-    found.explain("", "forbidden: exceeded quota", NOW + 15)
+    found.judge(ask, NOW)
+    found.judge(ask, NOW + 15)
+    found.explain(TARGET.child, "forbidden: exceeded quota", NOW + 15)
     assert found.unexplained(NOW + 16) == []
-    (change,) = found.judge(TARGET, MATCHER, NOW + 16)
+    (change,) = found.judge(ask, NOW + 16)
     assert (change.after.state, change.after.install.reason) == (State.FAILED, "PodRejected")
     assert "exceeded quota" in change.after.install.message
 
@@ -79,33 +86,33 @@ def test_a_refusal_is_asked_about_again_and_its_text_follows():
     found, _ = survey({"n1": NODE}, [])
     found.mark("n1")
     for after in (0, 15):
-        found.judge(TARGET, MATCHER, NOW + after)
-    found.explain("", "exceeded quota", NOW + 15)
-    found.judge(TARGET, MATCHER, NOW + 15)
+        found.judge(ask, NOW + after)
+    found.explain(TARGET.child, "exceeded quota", NOW + 15)
+    found.judge(ask, NOW + 15)
     assert found.deadline == NOW + 30, "of a verdict that is not the last one any more"
-    assert found.judge(TARGET, MATCHER, NOW + 30) == []
+    assert found.judge(ask, NOW + 30) == []
     assert found.deadline == NOW + 45
-    found.judge(TARGET, MATCHER, NOW + 45)
-    assert found.unexplained(NOW + 45) == [""]
-    found.explain("", "no PriorityClass with name x was found", NOW + 45)
-    (change,) = found.judge(TARGET, MATCHER, NOW + 45)
+    found.judge(ask, NOW + 45)
+    assert found.unexplained(NOW + 45) == [TARGET.child]
+    found.explain(TARGET.child, "no PriorityClass with name x was found", NOW + 45)
+    (change,) = found.judge(ask, NOW + 45)
     assert "no PriorityClass with name x was found" in change.after.install.message
-    assert found.judge(TARGET, MATCHER, NOW + 74) == []
+    assert found.judge(ask, NOW + 74) == []
 
 
 def test_an_explanation_does_not_outlive_what_it_explains():
     found, index = survey({"n1": NODE}, [])
     found.mark("n1")
-    found.judge(TARGET, MATCHER, NOW)
-    found.judge(TARGET, MATCHER, NOW + 15)
-    found.explain("", "forbidden: exceeded quota", NOW + 15)
+    found.judge(ask, NOW)
+    found.judge(ask, NOW + 15)
+    found.explain(TARGET.child, "forbidden: exceeded quota", NOW + 15)
     index.changed(None, POD)
     found.mark("n1")
-    found.judge(TARGET, MATCHER, NOW + 16)
+    found.judge(ask, NOW + 16)
     index.changed(POD, None)
     found.mark("n1")
-    found.judge(TARGET, MATCHER, NOW + 17)
-    (change,) = found.judge(TARGET, MATCHER, NOW + 40) or [None]
+    found.judge(ask, NOW + 17)
+    (change,) = found.judge(ask, NOW + 40) or [None]
     assert change is None or change.after.install.reason != "PodRejected"
 
 
@@ -113,10 +120,10 @@ def test_a_node_that_goes_or_is_not_meant_any_more_is_a_change_to_nothing():
     nodes = {"n1": NODE}
     found, _ = survey(nodes, [POD])
     found.mark("n1")
-    found.judge(TARGET, MATCHER, NOW)
+    found.judge(ask, NOW)
     del nodes["n1"]
     found.mark("n1")
-    (change,) = found.judge(TARGET, MATCHER, NOW + 1)
+    (change,) = found.judge(ask, NOW + 1)
     assert change.before.boot_id == BOOT
     assert change.after is None
     assert found.verdicts == {}
@@ -126,10 +133,10 @@ def test_a_node_made_anew_between_two_looks_is_another_node():
     nodes = {"n1": NODE}
     found, _ = survey(nodes, [])
     found.mark("n1")
-    found.judge(TARGET, MATCHER, NOW)
+    found.judge(ask, NOW)
     nodes["n1"] = replace(NODE, uid="another")
     found.mark("n1")
-    (change,) = found.judge(TARGET, MATCHER, NOW + 20)
+    (change,) = found.judge(ask, NOW + 20)
     assert change.before is None
     assert found.verdicts["n1"].recheck_at == NOW + 20 + 15
 
@@ -137,5 +144,5 @@ def test_a_node_made_anew_between_two_looks_is_another_node():
 def test_a_pod_of_another_directory_is_not_this_targets():
     found, _ = survey({"n1": NODE}, [replace(POD, directory="another")])
     found.mark("n1")
-    (change,) = found.judge(TARGET, MATCHER, NOW)
+    (change,) = found.judge(ask, NOW)
     assert change.after.pod is None

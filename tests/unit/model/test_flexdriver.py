@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 
 from flexvolume_operator.model.flexdriver import InvalidFlexDriver, parse_flexdriver, parse_metadata
+from flexvolume_operator.model.install import Reference
+from tests.support import specs
 
 BODY: dict[str, Any] = {
     "apiVersion": "flexvolume.io/v1alpha1",
@@ -32,7 +34,14 @@ def test_what_is_left_out_has_the_defaults_of_the_schema():
     assert [t.wire() for t in spec.placement.tolerations] == [{"operator": "Exists"}]
     assert spec.placement.priority_class_name == "system-node-critical"
     assert spec.pod_security.se_linux_options.wire() == {"type": "spc_t"}
-    assert spec.suspend is False
+    assert (spec.adoption_policy, spec.dry_run, spec.suspend) == ("IfIdentical", False, False)
+    assert (spec.install.method, spec.install.files) == ("Copy", [])
+    assert spec.requirements.wire() == {
+        "commands": [],
+        "kernelModules": [],
+        "paths": [],
+        "architectures": [],
+    }
 
 
 def test_a_full_spec_is_read():
@@ -82,7 +91,6 @@ def test_a_full_spec_is_read():
         ({"image": "a b"}, "spec.image"),
         ({"install": {"source": "nfs"}}, "spec.install.source"),
         ({"install": {"source": "/n\tfs"}}, "spec.install.source"),
-        ({"install": {"method": "Entrypoint"}}, "spec.install.method"),
         ({"pluginDir": "/"}, "spec.pluginDir"),
         ({"pluginDir": "/a/../b"}, "spec.pluginDir"),
         ({"verify": {"timeoutSeconds": 0}}, "spec.verify.timeoutSeconds"),
@@ -99,6 +107,37 @@ def test_a_wrong_value_is_named_with_its_field(spec, field):
     assert caught.value.field == field
     assert str(caught.value).startswith(f"{field}: ")
     assert caught.value.right
+
+
+@pytest.mark.parametrize("spec", specs.GOOD, ids=str)
+def test_what_the_api_server_takes_is_read(spec):
+    assert parse_flexdriver(body(**spec)).spec.driver == "nfs"
+
+
+@pytest.mark.parametrize(("spec", "field", "right"), specs.BAD, ids=str)
+def test_what_the_api_server_refuses_is_refused_with_the_same_words(spec, field, right):
+    with pytest.raises(InvalidFlexDriver) as caught:
+        parse_flexdriver(body(**spec))
+    assert caught.value.field.startswith(field)
+    assert right in caught.value.right
+
+
+def test_files_tell_where_their_content_is_kept_and_with_which_permissions():
+    files = [specs.FROM_IMAGE, specs.FROM_CONFIG_MAP, specs.FROM_SECRET]
+    spec = parse_flexdriver(body(install={"files": files})).spec
+    assert spec.references == {
+        "spec.install.files[1].configMapKeyRef": Reference("ConfigMap", "nfs", "nfs.conf"),
+        "spec.install.files[2].secretKeyRef": Reference("Secret", "nfs.v1", "..k"),
+    }
+    assert [file.permissions for file in spec.install.files] == ["0755", "0755", "0400"]
+    secret = {key: value for key, value in specs.FROM_SECRET.items() if key != "mode"}
+    (alone,) = parse_flexdriver(body(install={"files": [secret]})).spec.install.files
+    assert alone.permissions == "0600"
+
+
+def test_an_image_that_runs_by_itself_leaves_its_driver_where_kubernetes_example_does():
+    spec = parse_flexdriver(body(install={"method": "Entrypoint"})).spec
+    assert spec.source == "/flexmnt/example.com~nfs/nfs"
 
 
 @pytest.mark.parametrize("missing", ["vendor", "driver", "image"])

@@ -1,4 +1,8 @@
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flexvolume_operator.model import names
 
@@ -47,3 +51,35 @@ def test_a_driver_lies_where_the_kubelet_looks():
     path = names.driver_path("/opt/flex", "example.com", "nfs")
     assert path == "/opt/flex/example.com~nfs/nfs"
     assert names.plugin_dir_of(path) == "/opt/flex"
+
+
+@pytest.mark.parametrize(
+    ("plugin_dir", "label"),
+    [
+        ("/var/lib/kubelet/volumeplugins", "var.lib.kubelet.volumeplugins"),
+        (names.DEFAULT_PLUGIN_DIR, "usr.libexec.kubernetes.kubelet-plugins.volume.exec"),
+        ("/opt/a.b", "opt.ab-"),
+        ("/opt/-x", "opt.x-"),
+        ("/ü", ""),
+        ("/" + "x" * 252, "x" * 54 + "-"),
+    ],
+)
+def test_a_directory_makes_a_label_that_people_can_read(plugin_dir, label):
+    found = names.directory_label(plugin_dir)
+    assert found.startswith(label)
+    if found != label:
+        assert found.endswith(names.directory_hash(plugin_dir))
+
+
+ODD = st.text(st.characters(exclude_characters="/~", exclude_categories=["Cs", "Cc"]), min_size=1)
+
+
+@given(st.lists(ODD.filter(lambda step: step not in {".", ".."}), min_size=1, max_size=8))
+def test_every_directory_makes_a_legal_label(steps):
+    found = names.directory_label("/" + "/".join(steps))
+    assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", found)
+
+
+def test_directories_that_read_alike_have_labels_of_their_own():
+    alike = ["/a/b", "/a.b", "/a-b", "/a/b.", "/a..b", "/ a/b"]
+    assert len({names.directory_label(plugin_dir) for plugin_dir in alike}) == len(alike)

@@ -1,5 +1,6 @@
 import json
 import sys
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_an_error_carries_code_and_message():
     assert (event.code, event.message, event.object) == (410, "old", None)
 
 
-POD = {
+POD: dict[str, Any] = {
     "metadata": {
         "name": "p",
         "namespace": "ns",
@@ -198,6 +199,35 @@ def test_a_bound_pod_belongs_to_its_node(name):
     assert (pod.node, pod.scheduled) == (name, True)
 
 
+@pytest.mark.parametrize(
+    ("annotations", "granted"),
+    [
+        ({}, 0.0),
+        ({"flexvolume.io/adopt": "false"}, 0.0),
+        ({"flexvolume.io/adopt-since": "2026-01-01T00:00:09Z"}, 0.0),
+        ({"flexvolume.io/adopt": "true"}, T0),
+        (
+            {"flexvolume.io/adopt": "true", "flexvolume.io/adopt-since": "2026-01-01T00:00:09Z"},
+            T0 + 9,
+        ),
+    ],
+)
+def test_a_pod_has_its_turn_since_it_was_granted(annotations, granted):
+    metadata = POD["metadata"] | {"annotations": annotations}
+    assert PODS.one(encoded(POD | {"metadata": metadata})).granted == granted
+
+
+def test_an_image_that_runs_by_itself_is_the_first_container():
+    running = {"running": {"startedAt": "2026-01-01T00:00:04Z"}}
+    first = {"name": "entrypoint", "imageID": "i@sha256:2", "state": running}
+    status = POD["status"] | {"initContainerStatuses": [first]}
+    pod = PODS.one(encoded(POD | {"status": status}))
+    assert (pod.entrypoint, pod.tools.state, pod.tools.image_id) == (
+        True, Running(T0 + 4), "i@sha256:2",
+    )  # fmt: skip
+    assert not PODS.one(encoded(POD)).entrypoint
+
+
 def test_a_daemonset_keeps_what_tells_whether_it_is_the_one_asked_for():
     manifest = {
         "metadata": {
@@ -214,3 +244,22 @@ def test_a_daemonset_keeps_what_tells_whether_it_is_the_one_asked_for():
     assert not daemonset.settled
     assert (daemonset.flexdriver, daemonset.template_hash) == ("nfs", "h")
     assert daemonset.owner_uids == ("u",)
+
+
+def test_a_daemonset_keeps_who_owns_parts_of_its_spec_besides_our_applies():
+    def owner(manager, operation="Update", part="f:spec", **others):
+        said = {"manager": manager, "operation": operation, "fieldsV1": {part: {}}}
+        return said | others
+
+    owners = [
+        owner("flexvolume-operator", "Apply"),
+        owner("kube-controller-manager", subresource="status"),
+        owner("labeller", part="f:metadata"),
+        owner("kubectl-edit"),
+        owner("argocd", "Apply"),
+        owner("flexvolume-operator"),
+    ]
+    manifest = {"metadata": {"name": "d", "managedFields": owners}}
+    editors = ("argocd", "flexvolume-operator", "kubectl-edit")
+    assert DAEMONSETS.one(encoded(manifest)).editors == editors
+    assert DAEMONSETS.of(manifest) == DAEMONSETS.one(encoded(manifest))

@@ -3,16 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexvolume_operator.model.names import DEFAULT_PLUGIN_DIR, PluginDir
-from flexvolume_operator.render.daemonset import Installer, render, render_daemonset
+from flexvolume_operator.model.names import DEFAULT_PLUGIN_DIR
+from flexvolume_operator.render.daemonset import Installer, render
+from flexvolume_operator.render.gate import Place
+from tests.support.specs import FROM_CONFIG_MAP, FROM_SECRET
 from tests.unit.builders import flexdriver
 
 INSTALLER = Installer("flexvolume-installers", "registry.example/installer:1")
-DIRECTORY = PluginDir(DEFAULT_PLUGIN_DIR, "Default")
+PLACE = Place(DEFAULT_PLUGIN_DIR)
 
 
-def rendered(rivals=(), directory=DIRECTORY, installer=INSTALLER, **spec):
-    return render(flexdriver(**spec), directory, installer, rivals)
+def rendered(rivals=(), place=PLACE, installer=INSTALLER, **spec):
+    return render(flexdriver(**spec), place, installer, rivals)
 
 
 def pod_of(**spec):
@@ -35,10 +37,14 @@ def mounts(container):
 
 @pytest.mark.parametrize("version", ["1.29", "1.36"])
 @pytest.mark.parametrize("policy", ["Enforce", "Skip"])
-def test_kubernetes_takes_it(version, policy):
+@pytest.mark.parametrize("method", ["Copy", "Entrypoint"])
+def test_kubernetes_takes_it(version, policy, method):
     manifest = rendered(
         rivals=["other"],
-        verify={"policy": policy},
+        verify={"policy": policy, "context": "HostPrivileged"},
+        install={"method": method, "files": [FROM_CONFIG_MAP, FROM_SECRET]},
+        adoptionPolicy="Never" if policy == "Skip" else "Always",
+        requirements={"architectures": ["amd64"]},
         imagePullSecrets=[{"name": "pull"}],
         podMetadata={"labels": {"team": "a"}, "annotations": {"b": "c"}},
         placement={
@@ -107,14 +113,15 @@ class TestPod:
         assert not {"hostPID", "hostNetwork", "hostIPC"} & pod.keys()
 
     def test_it_runs_as_root_whatever_the_image_says(self):
-        context = pod_of()["securityContext"]
-        assert (context["runAsUser"], context["runAsGroup"], context["runAsNonRoot"]) == (
-            0,
-            0,
-            False,
-        )
-        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert context["seLinuxOptions"] == {"type": "spc_t"}
+        pod = pod_of()
+        for container in containers(pod).values():
+            context = container["securityContext"]
+            assert (context["runAsUser"], context["runAsGroup"]) == (0, 0)
+            assert context["runAsNonRoot"] is False
+        assert pod["securityContext"] == {
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "seLinuxOptions": {"type": "spc_t"},
+        }
 
     def test_each_container_has_the_rights_it_needs_and_no_more(self):
         for name, added in {
@@ -174,6 +181,8 @@ class TestPod:
             f"--revision={revision}",
             "--verify=Enforce",
             "--timeout=7s",
+            "--adoption-policy=IfIdentical",
+            "--role=kubelet",
             "--install-id=$(FLEXVOLUME_POD_UID)",
             "--rival=a",
             "--rival=b",
@@ -234,7 +243,7 @@ class TestHashes:
             rendered(podMetadata={"labels": {"a": "b"}}),
             rendered(installer=Installer("ns", "newer")),
             rendered(verify={"timeoutSeconds": 9}),
-            rendered(directory=PluginDir("/opt/flex", "Flag")),
+            rendered(place=Place("/opt/flex")),
         ):
             assert other.revision == first.revision
             assert other.template != first.template
@@ -256,15 +265,15 @@ PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc",
 def test_no_value_can_change_the_shape_of_the_pod(image, source, label, secret):
     spec = {
         "image": image,
-        "install": {"source": "/" + source},
+        "install": {"source": f"/{source}."},
         "podMetadata": {"annotations": {label: label}},
         "imagePullSecrets": [{"name": secret}],
     }
-    odd = render_daemonset(flexdriver(**spec), DIRECTORY, INSTALLER)
+    odd = render(flexdriver(**spec), PLACE, INSTALLER).manifest
     pod = odd["spec"]["template"]
     found = containers(pod["spec"])
     assert found["install"]["image"] == image
-    assert f"--source=/{source}".replace("$", "$$") in found["install"]["command"]
+    assert f"--source=/{source}.".replace("$", "$$") in found["install"]["command"]
     assert pod["metadata"]["annotations"][label] == label
     assert pod["spec"]["imagePullSecrets"] == [{"name": secret}]
     plain = pod_of(imagePullSecrets=[{"name": "x"}])

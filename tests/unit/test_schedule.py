@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from flexvolume_operator.cluster.schedule import Schedule
+from flexvolume_operator.schedule import Schedule
 
 
 class Desk:

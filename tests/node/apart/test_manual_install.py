@@ -4,19 +4,15 @@ One cluster goes all the way, and the driver must never be missing on it. Its co
 document's own; only images and what programs are called come from here.
 """
 
-import os
-import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 import yaml
 
-from testbed import builds, images
-from tests.support.clusters import running
+from testbed import images
+from tests.support import documents
+from tests.support.clusters import load_images, running
 from tests.support.inotify import Appearances
 from tests.support.kit import INSTALLERS, Kit, until
 
@@ -41,52 +37,21 @@ HERE = {
 
 def commands(heading: str) -> str:
     """The first commands below a heading of the document."""
-    section = DOCUMENT.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    found = re.search(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert found, f"no commands below {heading!r}"
-    return found[1]
+    return documents.commands(DOCUMENT, heading)[0]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[Kit]:
     """A cluster with no operator in it."""
     with running("tests-manual") as kit:
-        for image in (images.OPERATOR, images.INSTALLER, images.BUSYBOX, "localhost/hostfile:dev"):
-            kit.cluster.load_image(image)
+        load_images(kit)
         yield kit
 
 
 @pytest.fixture(scope="module")
 def run(cluster, tmp_path_factory) -> Callable[[str], None]:
     """Runs commands of the document at the root of the repository."""
-    folder = tmp_path_factory.mktemp("bin")
-    programs = {
-        "kubectl": cluster.cluster.kubectl_command,
-        "helm": [str(builds.build(builds.HELM))],
-        "flexvolume-operator": [sys.executable, "-m", "flexvolume_operator"],
-    }
-    for name, command in programs.items():
-        (folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-        (folder / name).chmod(0o755)
-    path = f"{folder}:{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "KUBECONFIG": str(cluster.kubeconfig)}
-
-    def run(text: str) -> None:
-        for words, here in HERE.items():
-            text = text.replace(words, here)
-        done = subprocess.run(
-            ["sh", "-eu"],
-            input=text,
-            cwd=images.ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    return run
+    return documents.Shell(cluster, tmp_path_factory.mktemp("bin"), HERE)
 
 
 @dataclass(frozen=True)
@@ -143,7 +108,7 @@ def use(kit: Kit, name: str) -> None:
     pod["metadata"] = {"name": name, "namespace": "default"}
     pod["spec"]["containers"][0]["image"] = images.BUSYBOX
     kit.apply(pod)
-    kit.cluster.kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"pod/{name}")
+    kit.until_pod_ready(name)
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +168,9 @@ def test_a_pod_keeps_its_volume_through_it_all(cluster, returned):
     assert "example.com~hostfile" not in cluster.cluster.node("node-1").exec(
         ["cat", "/proc/mounts"]
     )
+
+
+def test_the_installer_takes_it_away_again(cluster, run, returned):
+    run(commands("Removing it from a node"))
+    assert not cluster.list("pods", namespace=INSTALLERS)
+    assert list(cluster.cluster.node("node-1").plugin_dir.iterdir()) == []
