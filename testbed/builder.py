@@ -14,7 +14,7 @@ from testbed.layout import cache_root
 from testbed.shell import run, say
 
 RELEASE = "bookworm"
-PACKAGES = ("ca-certificates", "python3-minimal", "python3-pip", "python3-venv", "usr-is-merged")
+PACKAGES = ("ca-certificates", "python3-minimal", "python3-venv", "usr-is-merged")
 UNNEEDED = ("doc", "info", "locale", "man", "zoneinfo")
 _BOOTSTRAP = [
     # Where compiled files are kept for this program, nobody in the image would look.
@@ -22,7 +22,7 @@ _BOOTSTRAP = [
     "--unset=PYTHONPYCACHEPREFIX",
     "mmdebstrap",
     "--quiet",
-    "--variant=minbase",
+    "--variant=essential",
     f"--include={','.join(PACKAGES)}",
     # Instead of the package usrmerge, which brings Perl: a quarter of the image.
     "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
