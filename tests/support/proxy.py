@@ -5,6 +5,7 @@ meets a broken connection here exactly as it would in a network. Every request i
 """
 
 import asyncio
+import selectors
 import socket
 import ssl
 import struct
@@ -127,7 +128,9 @@ class Proxy:
         self._certificate = folder / "proxy"
         self._fault: Fault | None = None
         self._watches: dict[asyncio.Task[None], Request] = {}
-        self._loop = asyncio.new_event_loop()
+        self._selector = selectors.DefaultSelector()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
+        self._own_sockets = len(self._selector.get_map())
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
 
     def __enter__(self) -> Self:
@@ -178,6 +181,9 @@ class Proxy:
     async def _close(self) -> None:
         await self._runner.cleanup()
         await self._upstream.close()
+        # Connections that were closed in the middle of an answer still say goodbye to their peers.
+        while len(self._selector.get_map()) > self._own_sockets:
+            await asyncio.sleep(0.01)
 
     async def _begin(self, fault: Fault) -> None:
         self.over.clear()
