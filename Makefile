@@ -38,7 +38,7 @@ all_tests := test-unit test-chart test-packaging test-cluster-main test-node-mai
 	test-faults-api test-cluster-many test-faults-nodes test-examples test-testbed test-installer
 
 test: prepare ## Run every test, the fast ones first
-	@echo "$(LANES) at a time, and the output of each when it is done (about 15 minutes with four): $(all_tests); the fuzz tests beside them"
+	@echo "$(LANES) at a time, and the output of each when it is done (10 to 15 minutes with four): $(all_tests); the fuzz tests beside them"
 	@$(MAKE) --jobs=2 --output-sync=target fuzz-aside lanes
 
 # For three minutes it takes all the processor time that it gets: what the others leave.
