@@ -1,8 +1,9 @@
 """One active operator: a coordination.k8s.io Lease, renewed by the holder, taken when it lapses.
 
 A holder that was frozen (SIGSTOP, a stalled machine) wakes up believing that it still leads. So
-each write first asks `check`, which looks at the monotonic clock and ends the process when the
-deadline to renew has passed: another may be acting by then, and all state is rebuilt at start.
+`check` comes before each write, a renewal too: it looks at the monotonic clock and ends the process
+when the deadline to renew has passed. Another may be acting by then, and all state is rebuilt at
+start.
 """
 
 import asyncio
@@ -29,8 +30,7 @@ _LOG: Final = logging.getLogger(__name__)
 class Lease:
     """The Lease `namespace/name`, held as `identity`.
 
-    `client` must be the lease's own: renewals may not wait behind other writes, nor be stopped
-    by the very check they serve.
+    `client` must be the lease's own: renewals may not wait behind other writes.
     """
 
     def __init__(self, client: Client, namespace: str, name: str, identity: str) -> None:
@@ -56,13 +56,13 @@ class Lease:
 
     async def keep(self) -> None:
         """Renew for ever; ends the process when the renew deadline has passed."""
+        # What was frozen on the way to a renewal must not send it when it wakes.
+        self._client.before_write = self.check
         due = time.monotonic() + RETRY
         while True:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             # From begin to begin: slow answers add up to nothing, they only fill the pause.
             due = time.monotonic() + RETRY
-            # Nor may what was asleep for longer renew what somebody else can have by now.
-            self.check()
             await self._attempt(self._renew)
             self.check()
 
@@ -75,6 +75,8 @@ class Lease:
     async def release(self) -> None:
         """Let the next one take over at once."""
         if self._holder == self._identity:
+            # It is never too late for that: if somebody else has it by now, nothing is written.
+            self._client.before_write = lambda: None
             await self._attempt(self._give_up)
 
     async def _attempt(self, step: Callable[[], Awaitable[bool]]) -> bool:
