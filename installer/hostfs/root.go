@@ -3,6 +3,7 @@
 package hostfs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -23,6 +24,11 @@ func (r Root) Mounted() error {
 		return fmt.Errorf("the node's root is not mounted at %s", string(r))
 	}
 	return nil
+}
+
+// LeadsNowhere says that a path leads to nothing, and not that it cannot be read.
+func LeadsNowhere(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
 
 // maxLinks is the kernel's own limit.

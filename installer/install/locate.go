@@ -3,7 +3,6 @@ package install
 import (
 	"errors"
 	"os"
-	"syscall"
 
 	"flexvolume.io/installer/hostfs"
 	"flexvolume.io/installer/place"
@@ -22,8 +21,7 @@ func isDirectory(path string) error {
 
 // isNone says that a path leads to no directory at all.
 func isNone(err error) bool {
-	return errors.Is(err, os.ErrNotExist) || errors.Is(err, errNoDirectory) ||
-		errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
+	return hostfs.LeadsNowhere(err) || errors.Is(err, errNoDirectory)
 }
 
 // absence is what it means that there is no such directory.

@@ -83,7 +83,7 @@ func (r *run) locate() error {
 		return err
 	}
 	dir, err := r.root.Resolve(r.PluginDir)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
+	if hostfs.LeadsNowhere(err) {
 		return nil
 	}
 	if err != nil {

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import fakepods
 from tests.support.kit import condition, flexdriver, is_stalled, until
-from tests.support.operator import changes
+from tests.support.operator import changes, log_end
 
 pytestmark = pytest.mark.cluster
 
@@ -48,7 +48,7 @@ def test_a_dry_run_tells_of_every_node_and_can_be_made_real(cluster, operator, n
     assert found["status"]["foreignDriverCount"] == 1
 
     assert operator.stop() == 0
-    since = cluster.cluster.audit_log.stat().st_size
+    since = log_end(cluster)
     operator.start()
     time.sleep(REST)
     assert {c[1] for c in changes(cluster, since)} == {"daemonsets"}, "it looks at its children"

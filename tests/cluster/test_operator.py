@@ -7,7 +7,7 @@ import pytest
 
 from testbed.api import connect
 from tests.support.kit import INSTALLERS, condition, flexdriver, is_ready, is_stalled, until
-from tests.support.operator import changes
+from tests.support.operator import changes, log_end
 from tests.support.paths import collection
 
 pytestmark = pytest.mark.cluster
@@ -34,12 +34,8 @@ def child(cluster, driver):
     return found
 
 
-def position(cluster):
-    return cluster.cluster.audit_log.stat().st_size
-
-
 def test_a_healthy_installation_writes_each_flexnode_once(cluster, operator, nodes):
-    before = position(cluster)
+    before = log_end(cluster)
     cluster.apply(flexdriver("fresh"))
     status = cluster.until_ready("fresh")
     written = [name for _, resource, name in changes(cluster, before) if resource == "flexnodes"]
@@ -278,7 +274,7 @@ def test_a_node_that_goes_takes_its_flexnode_along(cluster, driver, nodes):
 
 def test_a_restarted_operator_finds_everything_as_it_left_it(cluster, driver, operator):
     assert operator.stop() == 0
-    before = position(cluster)
+    before = log_end(cluster)
     operator.start()
     # It looks at its children once, which changes nothing in them.
     version = child(cluster, driver)["metadata"]["resourceVersion"]

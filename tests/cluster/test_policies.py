@@ -8,7 +8,7 @@ import pytest
 from flexvolume_operator.assess.facts import NO_POD, REFUSED_AGAIN
 from tests.support import policies
 from tests.support.kit import INSTALLERS, condition, flexdriver, is_stalled, until
-from tests.support.operator import changes, requests
+from tests.support.operator import changes, log_end, requests
 from tests.support.policies import REFUSALS
 
 pytestmark = pytest.mark.cluster
@@ -29,10 +29,6 @@ def refused(cluster, operator, nodes):
     """The name of a FlexDriver for the test to apply."""
     yield "refused"
     cluster.delete("flexdriver", "refused")
-
-
-def position(cluster):
-    return cluster.cluster.audit_log.stat().st_size
 
 
 def child(cluster, driver):
@@ -81,7 +77,7 @@ def test_a_controller_that_waits_ever_longer_is_made_to_try_again(cluster, nodes
         for number in range(20):
             attempt = {"metadata": {"annotations": {"attempt": str(number)}}}
             cluster.patch("daemonset", name, attempt, INSTALLERS)
-        before = position(cluster)
+        before = log_end(cluster)
         cluster.until_failed(refused, nodes[0], NO_POD + SLACK)
         cluster.until_status(refused, is_stalled, "it is Stalled")
 
@@ -91,7 +87,7 @@ def test_a_controller_that_waits_ever_longer_is_made_to_try_again(cluster, nodes
 
 
 def test_a_refused_flexnode_is_not_asked_for_each_second(cluster, nodes, refused):
-    before = position(cluster)
+    before = log_end(cluster)
     with policies.refusing_flexnodes(cluster):
         cluster.apply(flexdriver(refused))
         time.sleep(2 * SLACK)
@@ -143,13 +139,13 @@ def test_what_a_policy_rewrites_is_the_revision_that_was_asked_for(cluster, mirr
 
 
 def test_nothing_is_written_at_rest_where_policies_rewrite(cluster, mirrored, process):
-    before = position(cluster)
+    before = log_end(cluster)
     time.sleep(REST)
     assert changes(cluster, before) == []
 
     children = [child(cluster, driver)["metadata"] for driver in mirrored.values()]
     assert process.stop() == 0
-    before = position(cluster)
+    before = log_end(cluster)
     process.start()
     time.sleep(REST)
     # It looks at each of them once, by an apply that changes nothing.
@@ -162,7 +158,7 @@ def test_nothing_is_written_at_rest_where_policies_rewrite(cluster, mirrored, pr
 def test_an_edit_under_a_policy_is_put_right_once(cluster, mirrored, process):
     driver = mirrored["DaemonSet"]
     found = child(cluster, driver)
-    name, before = found["metadata"]["name"], position(cluster)
+    name, before = found["metadata"]["name"], log_end(cluster)
     change = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 99}}}}
     cluster.patch("daemonset", name, change, INSTALLERS)
     until(lambda: child(cluster, driver)["spec"] == found["spec"], SLACK, "the edit is undone")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.support.kit import INSTALLERS, condition, flexdriver, is_stalled, until
-from tests.support.operator import changes, requests
+from tests.support.operator import changes, log_end, requests
 from tests.support.specs import FROM_CONFIG_MAP
 
 pytestmark = pytest.mark.cluster
@@ -73,10 +73,6 @@ def pods(cluster, driver):
     return {pod["metadata"]["uid"]: pod for pod in found}
 
 
-def position(cluster):
-    return cluster.cluster.audit_log.stat().st_size
-
-
 def missing(cluster, driver):
     status = cluster.until_status(
         driver,
@@ -101,7 +97,7 @@ def test_a_changed_object_reaches_every_node_as_another_revision(cluster, driver
 
 def test_another_key_of_the_object_changes_nothing(cluster, driver):
     before, known = revision(cluster, driver), pods(cluster, driver).keys()
-    since = position(cluster)
+    since = log_end(cluster)
     put(cluster, "ConfigMap", **{"nfs.conf": "a=1", "other": "x"})
     path = f"/api/v1/namespaces/{INSTALLERS}/configmaps/nfs"
     read = lambda: [r for r in requests(cluster, since) if r["requestURI"] == path]  # noqa: E731
@@ -132,7 +128,7 @@ def test_the_key_is_made_once_and_outlives_the_operator(cluster, driver, operato
     assert len(base64.b64decode(key["data"]["key"])) == 32
     before, known = revision(cluster, driver), pods(cluster, driver).keys()
     assert operator.stop() == 0
-    since = position(cluster)
+    since = log_end(cluster)
     operator.start()
     time.sleep(REST)
     assert {c[1] for c in changes(cluster, since)} == {"daemonsets"}, "it looks at its children"
@@ -141,7 +137,7 @@ def test_the_key_is_made_once_and_outlives_the_operator(cluster, driver, operato
 
 
 def test_at_rest_nothing_is_asked_for(cluster, driver):
-    since = position(cluster)
+    since = log_end(cluster)
     time.sleep(REST)
     asked = [
         r["requestURI"] for r in requests(cluster, since)

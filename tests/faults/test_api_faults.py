@@ -14,7 +14,7 @@ from tests.faults.conftest import NODES, only
 from tests.support import faults
 from tests.support.faults import refused, slow, watch_error
 from tests.support.kit import flexdriver, until
-from tests.support.operator import changes
+from tests.support.operator import changes, log_end
 from tests.support.proxy import Deed, Fault, Request, too_early, too_often
 from tests.support.scene import until_right
 
@@ -134,6 +134,6 @@ def test_what_is_asked_for_meanwhile_is_done(cluster, scene, proxy, supervisor, 
 
 def rests(cluster, seconds):
     """Whether nothing but the Lease is written in this time."""
-    position, began = cluster.cluster.audit_log.stat().st_size, time.monotonic()
+    position, began = log_end(cluster), time.monotonic()
     until(lambda: time.monotonic() > began + seconds, seconds + 1, "the time has passed")
     return not changes(cluster, position)

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.conftest import NODES, only
 from tests.support.faults import Strike
 from tests.support.kit import flexdriver, until
-from tests.support.operator import Operator, requests
+from tests.support.operator import Operator, log_end, requests
 from tests.support.proxy import Fault, Proxy
 from tests.support.scene import until_right
 
@@ -61,7 +61,7 @@ def freeze(cluster, proxy, operator, rng):
 
 def thaw(cluster, operator):
     """Wake it up; it must end by itself. What it wrote after that, its Lease included."""
-    position = cluster.cluster.audit_log.stat().st_size
+    position = log_end(cluster)
     operator.send(signal.SIGCONT)
     assert operator.wait(10) == 1, operator.log.read_text()
     return [

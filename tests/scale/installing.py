@@ -28,7 +28,7 @@ from tests.scale.subject import Subject
 from tests.scale.watching import AllReady, Pod, Watch, installed
 from tests.support.clusters import nodeless
 from tests.support.kit import INSTALLERS, Kit, Object, flexdriver, until
-from tests.support.operator import changes, requests
+from tests.support.operator import changes, log_end, requests
 from tests.support.paths import collection
 
 FLEXDRIVERS = collection("flexdrivers")
@@ -106,7 +106,7 @@ class Cluster:
 
     def ours(self, size: int, found: Runs) -> None:
         """From the FlexDriver's creation until it is Ready with every node reported."""
-        position = self.kit.cluster.audit_log.stat().st_size
+        position = log_end(self.kit)
         used = self.operator.cpu
         pods = self.pods.expect(AllReady(size))
         ready = self.drivers.expect(installed(DRIVER, size))
@@ -176,7 +176,7 @@ def resting(cluster: Cluster, plan: Plan) -> list[Row]:
     kit, operator = cluster.kit, cluster.operator
     cluster.install(plan.many)
     time.sleep(4 * ECHO)
-    position, used = kit.cluster.audit_log.stat().st_size, operator.cpu
+    position, used = log_end(kit), operator.cpu
     time.sleep(plan.rest)
     spent = (operator.cpu - used) / plan.rest * 60_000
     verbs = Counter(str(request["verb"]) for request in requests(kit, position))

@@ -137,6 +137,11 @@ def _free_port() -> int:
         return port
 
 
+def log_end(kit: Kit) -> int:
+    """Where the audit log ends: what is asked for from now on comes behind it."""
+    return kit.cluster.audit_log.stat().st_size
+
+
 def requests(kit: Kit, since: int = 0) -> list[dict[str, Any]]:
     """The operator's requests from the audit log, beginning at a byte of it."""
     with kit.cluster.audit_log.open() as log:

@@ -9,15 +9,13 @@ from typing import Annotated
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
+from flexvolume_operator.model.fields import Model
 from flexvolume_operator.model.names import normalise_plugin_dir
 from flexvolume_operator.model.selectors import satisfied
 
@@ -28,18 +26,12 @@ class InvalidPools(ValueError):
     """A table that cannot be meant: which row, what it says, what is right."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True
-    )
-
-
-class Expression(_Model):
+class Expression(Model):
     """One requirement of a label selector."""
 
     key: Annotated[str, Field(min_length=1)]
     operator: str
-    values: list[str] = []
+    values: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _known(self) -> "Expression":
@@ -51,11 +43,11 @@ class Expression(_Model):
         return self
 
 
-class Selector(_Model):
+class Selector(Model):
     """A LabelSelector; one that says nothing would match every node and is refused."""
 
-    match_labels: dict[str, str] = {}
-    match_expressions: list[Expression] = []
+    match_labels: dict[str, str] = Field(default_factory=dict)
+    match_expressions: list[Expression] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _selects(self) -> "Selector":
@@ -69,7 +61,7 @@ class Selector(_Model):
         return wanted <= labels.items() and satisfied(self.match_expressions, labels)
 
 
-class Pool(_Model):
+class Pool(Model):
     """Nodes and their directory."""
 
     selector: Selector

@@ -31,26 +31,26 @@ class WatchEvent(Struct, Generic[T]):
     message: str = ""
 
 
-class _Wire(Struct, frozen=True, gc=False, rename="camel"):
+class Wire(Struct, frozen=True, gc=False, rename="camel"):
     """Base of what is decoded and at once turned into a value."""
 
 
-class _ListMeta(_Wire, frozen=True):
+class _ListMeta(Wire, frozen=True):
     resource_version: str = ""
     continue_token: str = msgspec.field(default="", name="continue")
 
 
-class _RawList(_Wire, frozen=True):
+class _RawList(Wire, frozen=True):
     metadata: _ListMeta
     items: list[Raw] | None = None
 
 
-class _RawEvent(_Wire, frozen=True):
+class _RawEvent(Wire, frozen=True):
     type: str
     object: Raw
 
 
-class _Envelope(_Wire, frozen=True):
+class _Envelope(Wire, frozen=True):
     metadata: _ListMeta = _ListMeta()
     code: int = 0
     message: str = ""

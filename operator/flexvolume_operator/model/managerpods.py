@@ -5,7 +5,7 @@ from sys import intern
 import msgspec
 from msgspec import Struct
 
-from flexvolume_operator.model.codec import Codec
+from flexvolume_operator.model.codec import Codec, Wire
 
 PROGRAM = "kube-controller-manager"
 
@@ -29,32 +29,28 @@ class ManagerPod(Struct, frozen=True):
     deleting: bool = False
 
 
-class _Wire(Struct, frozen=True, gc=False, rename="camel"):
-    """Base of what is decoded and at once turned into a value."""
-
-
-class _Meta(_Wire, frozen=True):
+class _Meta(Wire, frozen=True):
     name: str = ""
     deletion_timestamp: str = ""
 
 
-class _HostPath(_Wire, frozen=True):
+class _HostPath(Wire, frozen=True):
     path: str = ""
 
 
-class _Volume(_Wire, frozen=True):
+class _Volume(Wire, frozen=True):
     name: str = ""
     host_path: _HostPath | None = None
 
 
-class _Mount(_Wire, frozen=True):
+class _Mount(Wire, frozen=True):
     name: str = ""
     mount_path: str = ""
     sub_path: str = ""
     read_only: bool = False
 
 
-class _Container(_Wire, frozen=True):
+class _Container(Wire, frozen=True):
     name: str = ""
     image: str = ""
     command: list[str] = []
@@ -62,13 +58,13 @@ class _Container(_Wire, frozen=True):
     volume_mounts: list[_Mount] = []
 
 
-class _Spec(_Wire, frozen=True):
+class _Spec(Wire, frozen=True):
     node_name: str = ""
     containers: list[_Container] = []
     volumes: list[_Volume] = []
 
 
-class _Pod(_Wire, frozen=True):
+class _Pod(Wire, frozen=True):
     metadata: _Meta = _Meta()
     spec: _Spec = msgspec.field(default_factory=_Spec)
 

@@ -8,7 +8,7 @@ from sys import intern
 
 from msgspec import Struct
 
-from flexvolume_operator.model.codec import Codec
+from flexvolume_operator.model.codec import Codec, Wire
 
 SELECTOR = "involvedObject.kind=Node,reason=Starting"
 KUBELET = "kubelet"
@@ -22,19 +22,15 @@ class Start(Struct, frozen=True, gc=False):
     component: str = ""
 
 
-class _Wire(Struct, frozen=True, gc=False, rename="camel"):
-    """Base of what is decoded and at once turned into a value."""
-
-
-class _Meta(_Wire, frozen=True):
+class _Meta(Wire, frozen=True):
     name: str = ""
 
 
-class _Source(_Wire, frozen=True):
+class _Source(Wire, frozen=True):
     component: str = ""
 
 
-class _Event(_Wire, frozen=True):
+class _Event(Wire, frozen=True):
     metadata: _Meta = _Meta()
     involved_object: _Meta = _Meta()
     source: _Source = _Source()

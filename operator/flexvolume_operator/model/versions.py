@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from flexvolume_operator.model.codec import Codec
+from flexvolume_operator.model.codec import Codec, Wire
 
 
 class Version(Struct, frozen=True, gc=False):
@@ -12,17 +12,17 @@ class Version(Struct, frozen=True, gc=False):
     version: str = ""
 
 
-class _Meta(Struct, frozen=True, gc=False, rename="camel"):
+class _Meta(Wire, frozen=True):
     name: str = ""
     resource_version: str = ""
 
 
-class _Wire(Struct, frozen=True, gc=False):
+class _Object(Wire, frozen=True):
     metadata: _Meta = _Meta()
 
 
-def _version(wire: _Wire) -> Version:
+def _version(wire: _Object) -> Version:
     return Version(wire.metadata.name, wire.metadata.resource_version)
 
 
-VERSIONS: Codec[Version] = Codec(_Wire, _version)
+VERSIONS: Codec[Version] = Codec(_Object, _version)

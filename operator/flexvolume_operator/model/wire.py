@@ -9,10 +9,9 @@ from functools import lru_cache
 from sys import intern
 
 import msgspec
-from msgspec import Struct
 
 from flexvolume_operator.model import names
-from flexvolume_operator.model.codec import Codec
+from flexvolume_operator.model.codec import Codec, Wire
 from flexvolume_operator.model.objects import (
     Container,
     ContainerState,
@@ -27,11 +26,7 @@ from flexvolume_operator.model.objects import (
 from flexvolume_operator.model.times import epoch, parse
 
 
-class _Wire(Struct, frozen=True, gc=False, rename="camel"):
-    """Base of what is decoded and at once turned into a value."""
-
-
-class _Meta(_Wire, frozen=True):
+class _Meta(Wire, frozen=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -43,23 +38,23 @@ class _Meta(_Wire, frozen=True):
 
 
 # Nodes are decoded without annotations: that is where other people keep their big secrets.
-class _NodeMeta(_Wire, frozen=True):
+class _NodeMeta(Wire, frozen=True):
     name: str = ""
     uid: str = ""
     labels: dict[str, str] = {}
 
 
-class _WireTaint(_Wire, frozen=True):
+class _WireTaint(Wire, frozen=True):
     key: str
     value: str = ""
     effect: str = ""
 
 
-class _NodeSpec(_Wire, frozen=True):
+class _NodeSpec(Wire, frozen=True):
     taints: list[_WireTaint] = []
 
 
-class _Condition(_Wire, frozen=True):
+class _Condition(Wire, frozen=True):
     type: str
     status: str = ""
     reason: str = ""
@@ -67,34 +62,34 @@ class _Condition(_Wire, frozen=True):
     last_transition_time: datetime | None = None
 
 
-class _NodeInfo(_Wire, frozen=True):
+class _NodeInfo(Wire, frozen=True):
     boot_id: str = msgspec.field(default="", name="bootID")
     kubelet_version: str = ""
     operating_system: str = ""
     os_image: str = ""
 
 
-class _Address(_Wire, frozen=True):
+class _Address(Wire, frozen=True):
     type: str = ""
     address: str = ""
 
 
-class _Endpoint(_Wire, frozen=True):
+class _Endpoint(Wire, frozen=True):
     port: int = msgspec.field(default=0, name="Port")
 
 
-class _Endpoints(_Wire, frozen=True):
+class _Endpoints(Wire, frozen=True):
     kubelet_endpoint: _Endpoint = _Endpoint()
 
 
-class _NodeStatus(_Wire, frozen=True):
+class _NodeStatus(Wire, frozen=True):
     conditions: list[_Condition] = []
     addresses: list[_Address] = []
     daemon_endpoints: _Endpoints = _Endpoints()
     node_info: _NodeInfo = _NodeInfo()
 
 
-class _WireNode(_Wire, frozen=True):
+class _WireNode(Wire, frozen=True):
     metadata: _NodeMeta
     spec: _NodeSpec = _NodeSpec()
     status: _NodeStatus = _NodeStatus()
@@ -140,52 +135,52 @@ def _condition(conditions: list[_Condition], kind: str) -> _Condition:
     return next((c for c in conditions if c.type == kind), _Condition(kind))
 
 
-class _NodeField(_Wire, frozen=True):
+class _NodeField(Wire, frozen=True):
     key: str = ""
     values: list[str] = []
 
 
-class _Term(_Wire, frozen=True):
+class _Term(Wire, frozen=True):
     match_fields: list[_NodeField] = []
 
 
-class _Required(_Wire, frozen=True):
+class _Required(Wire, frozen=True):
     node_selector_terms: list[_Term] = []
 
 
-class _NodeAffinity(_Wire, frozen=True):
+class _NodeAffinity(Wire, frozen=True):
     required: _Required = msgspec.field(
         default=_Required(), name="requiredDuringSchedulingIgnoredDuringExecution"
     )
 
 
-class _Affinity(_Wire, frozen=True):
+class _Affinity(Wire, frozen=True):
     node_affinity: _NodeAffinity = _NodeAffinity()
 
 
-class _PodSpec(_Wire, frozen=True):
+class _PodSpec(Wire, frozen=True):
     node_name: str = ""
     affinity: _Affinity = _Affinity()
 
 
-class _WireTerminated(_Wire, frozen=True):
+class _WireTerminated(Wire, frozen=True):
     exit_code: int = 0
     reason: str = ""
     message: str = ""
     finished_at: datetime | None = None
 
 
-class _WireRunning(_Wire, frozen=True):
+class _WireRunning(Wire, frozen=True):
     started_at: datetime | None = None
 
 
-class _WireState(_Wire, frozen=True):
+class _WireState(Wire, frozen=True):
     waiting: Waiting | None = None
     running: _WireRunning | None = None
     terminated: _WireTerminated | None = None
 
 
-class _WireContainer(_Wire, frozen=True):
+class _WireContainer(Wire, frozen=True):
     name: str
     ready: bool = False
     restart_count: int = 0
@@ -194,7 +189,7 @@ class _WireContainer(_Wire, frozen=True):
     last_state: _WireState = _WireState()
 
 
-class _PodStatus(_Wire, frozen=True):
+class _PodStatus(Wire, frozen=True):
     phase: str = ""
     reason: str = ""
     message: str = ""
@@ -204,7 +199,7 @@ class _PodStatus(_Wire, frozen=True):
     container_statuses: list[_WireContainer] = []
 
 
-class _WirePod(_Wire, frozen=True):
+class _WirePod(Wire, frozen=True):
     metadata: _Meta
     spec: _PodSpec = _PodSpec()
     status: _PodStatus = _PodStatus()
@@ -290,15 +285,15 @@ def _terminated(wire: _WireTerminated | None) -> Terminated | None:
     return Terminated(wire.exit_code, intern(wire.reason), wire.message, epoch(wire.finished_at))
 
 
-class _OwnerReference(_Wire, frozen=True):
+class _OwnerReference(Wire, frozen=True):
     uid: str = ""
 
 
-class _OwnedFields(_Wire, frozen=True):
+class _OwnedFields(Wire, frozen=True):
     spec: object = msgspec.field(default=None, name="f:spec")
 
 
-class _ManagedFields(_Wire, frozen=True):
+class _ManagedFields(Wire, frozen=True):
     manager: str = ""
     operation: str = ""
     subresource: str = ""
@@ -310,11 +305,11 @@ class _DaemonSetMeta(_Meta, frozen=True):
     managed_fields: list[_ManagedFields] = []
 
 
-class _DaemonSetStatus(_Wire, frozen=True):
+class _DaemonSetStatus(Wire, frozen=True):
     observed_generation: int = 0
 
 
-class _WireDaemonSet(_Wire, frozen=True):
+class _WireDaemonSet(Wire, frozen=True):
     metadata: _DaemonSetMeta
     status: _DaemonSetStatus = _DaemonSetStatus()
 

@@ -14,7 +14,7 @@ from testbed.api import connect
 from testbed.fakekubelets import Answer
 from tests.support.clusters import nodeless
 from tests.support.kit import INSTALLERS, condition, flexdriver, until
-from tests.support.operator import Operator, changes
+from tests.support.operator import Operator, changes, log_end
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -209,7 +209,7 @@ def test_a_restarted_operator_asks_nobody_twice_and_writes_nothing(
 ):
     operator.stop()
     fakekubelets.forget(layout)
-    position = cluster.cluster.audit_log.stat().st_size
+    position = log_end(cluster)
     operator.start()
     series = 'flexvolume_driver_nodes{flexdriver="everywhere",state="Installed"}'
     until(lambda: operator.metric(series) == TOTAL, 30, "all is known again")

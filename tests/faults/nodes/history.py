@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from testbed.api import connect
 from tests.support.kit import OPERATORS, Kit, Object, condition, until
-from tests.support.operator import changes
+from tests.support.operator import changes, log_end
 from tests.support.paths import collection
 
 PATHS = {
@@ -60,7 +60,7 @@ class History:
             self._watch(kind)
         self._catch_up()
         self._begun = {key: len(found) for key, found in self._versions.items()}
-        self.audited = self._kit.cluster.audit_log.stat().st_size
+        self.audited = log_end(self._kit)
         return self
 
     def __exit__(self, *_: object) -> None:
